@@ -1,0 +1,2 @@
+//! Sessile.
+fn main() {}
