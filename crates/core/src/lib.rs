@@ -1,1 +1,16 @@
-//! Sessile.
+//! What a session is.
+//!
+//! Ids, time, chance, secrets, and one module per kind of session with its state, its pure rules and the trait
+//! its storage implements. Everything above (HTTP) and below (engines) depends on this crate; it depends on
+//! neither, and it never reads a clock, opens a socket or names a database.
+
+pub mod entropy;
+pub mod login;
+pub mod secret;
+pub mod store;
+pub mod time;
+
+pub use entropy::{Entropy, OsEntropy};
+pub use secret::{Secret, SecretList, WeakSecret};
+pub use store::StoreError;
+pub use time::{Clock, ManualClock, SystemClock, Timestamp};
