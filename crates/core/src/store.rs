@@ -28,6 +28,9 @@ pub enum StoreError {
         /// Table or key prefix and the session's fingerprint; never the id.
         place: String,
     },
+    /// The engine answered that it will not take this value; repeating does not help. Nothing changed.
+    #[error("session storage refused the value")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
     /// The engine did not answer: the outcome is *unknown*. Repeating the same change is safe.
     #[error("session storage did not answer")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),

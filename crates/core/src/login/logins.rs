@@ -53,9 +53,10 @@ impl From<StoreError> for LoginError {
             StoreError::Conflict => Self::Conflict,
             StoreError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
             // 192 random bits that are taken: a generator gone wrong. Nothing was stored.
-            StoreError::Taken | StoreError::Undecodable { .. } | StoreError::Unavailable(_) => {
-                Self::Unavailable(error)
-            }
+            StoreError::Taken
+            | StoreError::Undecodable { .. }
+            | StoreError::Refused(_)
+            | StoreError::Unavailable(_) => Self::Unavailable(error),
         }
     }
 }

@@ -1,0 +1,21 @@
+//! Unix milliseconds, replaceable in tests: caches, pending sign-ins and ID tokens expire by it.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Tells unix milliseconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The machine's own clock.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the edge: the one place where sign-in reads time"
+        )]
+        let now = SystemTime::now();
+        now.duration_since(UNIX_EPOCH)
+            .map_or(0, |span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+    })
+}

@@ -1,0 +1,27 @@
+//! Real servers on free loopback ports and in temporary folders, stopped and removed on drop.
+//!
+//! Tests start what they want to break: a private Postgres can be killed, a proxy can be cut. Each value owns
+//! its process and its folder; dropping it, a panic, or the death of the whole test process ends both. A server
+//! that the machine runs by itself is never looked for and never used.
+
+mod account;
+mod cluster;
+mod error;
+mod folder;
+mod node;
+mod pgbouncer;
+mod ports;
+mod postgres;
+mod process;
+mod proxy;
+mod redis;
+mod tools;
+
+pub use self::cluster::RedisCluster;
+pub use self::error::ServerError;
+pub use self::node::NodeApp;
+pub use self::pgbouncer::PgBouncer;
+pub use self::postgres::Postgres;
+pub use self::process::eventually;
+pub use self::proxy::Proxy;
+pub use self::redis::{Persistence, Redis};
