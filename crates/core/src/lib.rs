@@ -6,11 +6,15 @@
 
 pub mod entropy;
 pub mod login;
+pub mod sealing;
 pub mod secret;
 pub mod store;
 pub mod time;
+pub mod user;
 
 pub use entropy::{Entropy, OsEntropy};
+pub use sealing::SealingKeys;
 pub use secret::{Secret, SecretList, WeakSecret};
 pub use store::StoreError;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use user::UserDirectory;

@@ -58,17 +58,9 @@ impl SecretList {
     /// # Errors
     /// [`WeakSecret::Empty`] when nothing is left.
     pub fn parse(list: &str) -> Result<Self, WeakSecret> {
-        let secrets: Vec<Secret> = list
-            .split(',')
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
-            .map(Secret::new)
-            .collect();
-        if secrets.is_empty() {
-            Err(WeakSecret::Empty)
-        } else {
-            Ok(Self(secrets))
-        }
+        let secrets: Vec<Secret> =
+            list.split(',').map(str::trim).filter(|s| !s.is_empty()).map(Secret::new).collect();
+        if secrets.is_empty() { Err(WeakSecret::Empty) } else { Ok(Self(secrets)) }
     }
 
     /// A list of one.
@@ -85,10 +77,7 @@ impl SecretList {
         for (index, secret) in self.0.iter().enumerate() {
             let chars = secret.expose().chars().count();
             if chars < SECRET_CHARS_MIN {
-                return Err(WeakSecret::Short {
-                    position: index + 1,
-                    chars,
-                });
+                return Err(WeakSecret::Short { position: index + 1, chars });
             }
         }
         Ok(())
@@ -107,18 +96,9 @@ mod tests {
     #[test]
     fn a_list_is_read_in_order_and_never_shown() {
         let list = SecretList::parse(" new , old ,").unwrap();
-        assert_eq!(
-            list.iter().map(Secret::expose).collect::<Vec<_>>(),
-            ["new", "old"]
-        );
+        assert_eq!(list.iter().map(Secret::expose).collect::<Vec<_>>(), ["new", "old"]);
         assert!(!format!("{list:?}").contains("new"));
         assert_eq!(SecretList::parse(" , "), Err(WeakSecret::Empty));
-        assert_eq!(
-            list.require_strong(),
-            Err(WeakSecret::Short {
-                position: 1,
-                chars: 3
-            })
-        );
+        assert_eq!(list.require_strong(), Err(WeakSecret::Short { position: 1, chars: 3 }));
     }
 }

@@ -1,1 +1,27 @@
-//! Sessile.
+//! Where sessions live.
+//!
+//! One module per engine, each behind the traits of `sessile-core` and each passing one contract suite
+//! ([`contract`]). SQL and driver types stay inside; nothing above this crate knows which engine it talks to.
+//!
+//! | module | for |
+//! |---|---|
+//! | [`memory`] | tests, last resort |
+//! | [`sqlite`] | the embedded default: one writer thread, group commit, `synchronous=FULL` |
+//! | [`postgres`] | connect-pg-simple's own table, or a stand-alone one with hashed ids |
+//! | [`redis`] | connect-redis's own keys, plain or Cluster |
+//! | [`fallback`] | keeps sign-ins going while the primary is away |
+//! | [`users`] | who signed in: a small table on memory, SQLite or Postgres |
+
+pub mod contract;
+pub mod fallback;
+mod group;
+pub mod memory;
+mod open;
+mod options;
+pub mod postgres;
+pub mod redis;
+pub mod sqlite;
+pub mod users;
+
+pub use open::{OpenError, StoreUrl, open_logins};
+pub use options::{Choice, Layout, LoginOptions};

@@ -56,10 +56,7 @@ impl LoginChange {
         }
         let json = merged.to_json();
         if json.len() > self.bytes_max {
-            return Err(StoreError::TooLarge {
-                bytes: json.len(),
-                limit: self.bytes_max,
-            });
+            return Err(StoreError::TooLarge { bytes: json.len(), limit: self.bytes_max });
         }
         Ok((merged, json))
     }

@@ -43,25 +43,14 @@ impl CookieFields {
             add("domain", serde_json::Value::from(domain.as_str()).to_string());
         }
         add("path", serde_json::Value::from(policy.path.as_str()).to_string());
-        add(
-            "sameSite",
-            format!("\"{}\"", policy.same_site.as_str().to_ascii_lowercase()),
-        );
-        Self {
-            max_age,
-            expires: max_age.map(|span| now.plus(span)),
-            attributes,
-        }
+        add("sameSite", format!("\"{}\"", policy.same_site.as_str().to_ascii_lowercase()));
+        Self { max_age, expires: max_age.map(|span| now.plus(span)), attributes }
     }
 
     /// The same attributes with another lifetime and end.
     #[must_use]
     pub fn ending(self, max_age: Option<Duration>, expires: Option<Timestamp>) -> Self {
-        Self {
-            max_age,
-            expires,
-            ..self
-        }
+        Self { max_age, expires, ..self }
     }
 
     /// As express-session writes it.
@@ -107,11 +96,7 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<CookieFields, A::Error> {
-        let mut fields = CookieFields {
-            max_age: None,
-            expires: None,
-            attributes: Vec::with_capacity(4),
-        };
+        let mut fields = CookieFields { max_age: None, expires: None, attributes: Vec::with_capacity(4) };
         while let Some(key) = map.next_key::<Box<str>>()? {
             let raw = map.next_value::<Box<RawValue>>()?;
             match &*key {

@@ -1,16 +1,19 @@
 //! What a login session holds: the JSON object that express-session stores, kept exactly as it came.
 //!
-//! Only the top level is taken apart; each value stays the text it was, so integers stay integers, key order is
-//! kept and a key that nobody touched is written back byte for byte. Two top-level keys are special: `cookie`
-//! (express-session's own) and [`DEVICE_KEY`] (ours).
+//! Only the top level is taken apart, and each part stays a slice of the stored text: integers stay integers, key
+//! order is kept, a key that nobody touched is written back byte for byte, and a load copies the text once and
+//! builds nothing else. Two top-level keys are special: `cookie` (express-session's own) and [`DEVICE_KEY`] (ours).
 
 use super::cookie::CookieFields;
 use super::id::UserId;
 use crate::time::Timestamp;
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Where our own facts about the session live in its JSON. Express keeps unknown keys as they are.
 pub const DEVICE_KEY: &str = "sessile";
@@ -90,42 +93,93 @@ impl Device {
 }
 
 /// The data of one login session.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct LoginData {
-    cookie: Option<CookieFields>,
-    device: Option<Device>,
-    entries: Vec<(Box<str>, Box<RawValue>)>,
+    source: Option<Arc<str>>,
+    cookie: Slot<CookieFields>,
+    max_age: Option<Duration>,
+    device: Slot<Device>,
+    entries: Vec<Entry>,
+}
+
+/// A special key: absent, as it was stored, or as it was set since.
+#[derive(Clone, Default)]
+enum Slot<T> {
+    #[default]
+    Absent,
+    Stored(Text),
+    Set(T),
+}
+
+#[derive(Clone)]
+struct Entry {
+    key: Text,
+    value: Text,
+}
+
+/// A piece of the stored text, or text of its own.
+#[derive(Clone)]
+enum Text {
+    Within(u32, u32),
+    Own(Box<str>),
+}
+
+impl Text {
+    fn as_str<'a>(&'a self, source: Option<&'a str>) -> &'a str {
+        match self {
+            Self::Within(from, to) => {
+                source.and_then(|s| s.get(*from as usize..*to as usize)).unwrap_or_default()
+            }
+            Self::Own(text) => text,
+        }
+    }
 }
 
 impl LoginData {
     /// A session that holds nothing.
-    pub const EMPTY: Self = Self {
-        cookie: None,
-        device: None,
-        entries: Vec::new(),
-    };
+    pub const EMPTY: Self =
+        Self { source: None, cookie: Slot::Absent, max_age: None, device: Slot::Absent, entries: Vec::new() };
 
     /// Reads a stored value.
     ///
     /// # Errors
     /// When it is not a JSON object, or its `cookie` is not one.
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json)
+        let source: Arc<str> = json.into();
+        let mut data = {
+            let mut text = serde_json::Deserializer::from_str(&source);
+            let data = text.deserialize_map(TopLevel { source: &source })?;
+            text.end()?;
+            data
+        };
+        data.source = Some(source);
+        Ok(data)
+    }
+
+    fn text<'a>(&'a self, text: &'a Text) -> &'a str {
+        text.as_str(self.source.as_deref())
     }
 
     /// The value to store. `cookie` comes first, as express-session writes it.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut out = String::with_capacity(256);
+        let mut out = String::with_capacity(self.source.as_ref().map_or(0, |s| s.len()) + 128);
         out.push('{');
-        if let Some(cookie) = &self.cookie {
-            push_entry(&mut out, COOKIE_KEY, &cookie.to_json());
+        match &self.cookie {
+            Slot::Absent => {}
+            Slot::Stored(text) => push_entry(&mut out, COOKIE_KEY, self.text(text)),
+            Slot::Set(cookie) => push_entry(&mut out, COOKIE_KEY, &cookie.to_json()),
         }
-        for (key, value) in &self.entries {
-            push_entry(&mut out, key, value.get());
+        for entry in &self.entries {
+            push_entry(&mut out, self.text(&entry.key), self.text(&entry.value));
         }
-        if let Some(json) = self.device.as_ref().and_then(|d| serde_json::to_string(d).ok()) {
-            push_entry(&mut out, DEVICE_KEY, &json);
+        match &self.device {
+            Slot::Absent => {}
+            Slot::Stored(text) => push_entry(&mut out, DEVICE_KEY, self.text(text)),
+            // A device always has a JSON form.
+            Slot::Set(device) => {
+                push_entry(&mut out, DEVICE_KEY, &serde_json::to_string(device).unwrap_or_default())
+            }
         }
         out.push('}');
         out
@@ -137,10 +191,7 @@ impl LoginData {
     /// [`DataError::WrongType`] when it is something else than a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, DataError> {
         let read = |json| {
-            serde_json::from_str(json).map_err(|source| DataError::WrongType {
-                key: key.to_owned(),
-                source,
-            })
+            serde_json::from_str(json).map_err(|source| DataError::WrongType { key: key.to_owned(), source })
         };
         self.raw(key).map(read).transpose()
     }
@@ -148,10 +199,7 @@ impl LoginData {
     /// The JSON text under `key`.
     #[must_use]
     pub fn raw(&self, key: &str) -> Option<&str> {
-        self.entries
-            .iter()
-            .find(|(k, _)| &**k == key)
-            .map(|(_, value)| value.get())
+        self.entries.iter().find(|entry| self.text(&entry.key) == key).map(|entry| self.text(&entry.value))
     }
 
     /// Sets `key`; a key that exists keeps its place.
@@ -160,11 +208,9 @@ impl LoginData {
     /// [`DataError::ReservedKey`], or [`DataError::WrongType`] when `value` has no JSON form.
     pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), DataError> {
         refuse_reserved(key)?;
-        let raw = serde_json::value::to_raw_value(value).map_err(|source| DataError::WrongType {
-            key: key.to_owned(),
-            source,
-        })?;
-        self.put(key, Some(raw));
+        let raw = serde_json::value::to_raw_value(value)
+            .map_err(|source| DataError::WrongType { key: key.to_owned(), source })?;
+        self.put(key, Some(raw.get()));
         Ok(())
     }
 
@@ -172,11 +218,7 @@ impl LoginData {
     pub fn remove(&mut self, key: &str) -> Removed {
         let before = self.entries.len();
         self.put(key, None);
-        if self.entries.len() < before {
-            Removed::Yes
-        } else {
-            Removed::WasAbsent
-        }
+        if self.entries.len() < before { Removed::Yes } else { Removed::WasAbsent }
     }
 
     /// Removes every key, but keeps the cookie's attributes and the device.
@@ -186,7 +228,7 @@ impl LoginData {
 
     /// The keys, in the order in which they were first set.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(key, _)| &**key)
+        self.entries.iter().map(|entry| self.text(&entry.key))
     }
 
     /// Whether no key is set.
@@ -210,68 +252,87 @@ impl LoginData {
     #[must_use]
     pub fn same_entries(&self, other: &Self) -> bool {
         self.entries.len() == other.entries.len()
-            && self
-                .entries
-                .iter()
-                .all(|(key, value)| other.raw(key) == Some(value.get()))
+            && self.entries.iter().all(|e| other.raw(self.text(&e.key)) == Some(self.text(&e.value)))
     }
 
     /// What was changed on the way from `before` to `self`, key by key.
     #[must_use]
     pub fn edits_since(&self, before: &Self) -> Vec<Edit> {
-        let set = self
-            .entries
-            .iter()
-            .filter(|(key, value)| before.raw(key) != Some(value.get()));
-        let gone = before.entries.iter().filter(|(key, _)| self.raw(key).is_none());
-        set.map(|(key, value)| Edit {
-            key: key.clone(),
-            value: Some(value.clone()),
-        })
-        .chain(gone.map(|(key, _)| Edit {
-            key: key.clone(),
-            value: None,
-        }))
-        .collect()
+        let set = self.entries.iter().filter_map(|entry| {
+            let (key, value) = (self.text(&entry.key), self.text(&entry.value));
+            let changed = before.raw(key) != Some(value);
+            // The value was JSON when it was put in.
+            changed.then(|| Edit { key: key.into(), value: RawValue::from_string(value.to_owned()).ok() })
+        });
+        let gone = before.keys().filter(|key| self.raw(key).is_none());
+        set.chain(gone.map(|key| Edit { key: key.into(), value: None })).collect()
     }
 
     /// Applies edits on top of whatever this holds now: disjoint keys merge, the same key is last-come wins.
     pub fn apply(&mut self, edits: &[Edit]) {
         for edit in edits {
-            self.put(&edit.key, edit.value.clone());
+            self.put(&edit.key, edit.value.as_ref().map(|raw| raw.get()));
+        }
+    }
+
+    /// The cookie's own lifetime: `None` until the browser closes. Meaningful when there is a cookie.
+    #[must_use]
+    pub const fn max_age(&self) -> Option<Option<Duration>> {
+        match &self.cookie {
+            Slot::Absent => None,
+            Slot::Stored(_) | Slot::Set(_) => Some(self.max_age),
         }
     }
 
     /// The cookie's attributes as stored; `None` when a foreign writer left them out.
     #[must_use]
-    pub const fn cookie(&self) -> Option<&CookieFields> {
-        self.cookie.as_ref()
+    pub fn cookie(&self) -> Option<CookieFields> {
+        match &self.cookie {
+            Slot::Absent => None,
+            Slot::Stored(text) => serde_json::from_str(self.text(text)).ok(),
+            Slot::Set(cookie) => Some(cookie.clone()),
+        }
     }
 
     /// Replaces the cookie's attributes.
     pub fn set_cookie(&mut self, cookie: CookieFields) {
-        self.cookie = Some(cookie);
+        self.max_age = cookie.max_age;
+        self.cookie = Slot::Set(cookie);
     }
 
     /// What is known of the device; `None` for a session that only Express has written.
     #[must_use]
-    pub const fn device(&self) -> Option<&Device> {
-        self.device.as_ref()
+    pub fn device(&self) -> Option<Device> {
+        match &self.device {
+            Slot::Absent => None,
+            // A foreign value under our key is not worth losing a session for.
+            Slot::Stored(text) => serde_json::from_str(self.text(text)).ok(),
+            Slot::Set(device) => Some(device.clone()),
+        }
     }
 
     /// Records the device.
     pub fn set_device(&mut self, device: Device) {
-        self.device = Some(device);
+        self.device = Slot::Set(device);
     }
 
-    fn put(&mut self, key: &str, value: Option<Box<RawValue>>) {
-        let place = self.entries.iter().position(|(k, _)| &**k == key);
-        match (place, value) {
-            (Some(place), Some(value)) => self.entries[place].1 = value,
+    fn put(&mut self, key: &str, json: Option<&str>) {
+        let place = self.entries.iter().position(|entry| self.text(&entry.key) == key);
+        match (place, json) {
+            (Some(place), Some(json)) => self.entries[place].value = Text::Own(json.into()),
             (Some(place), None) => drop(self.entries.remove(place)),
-            (None, Some(value)) => self.entries.push((key.into(), value)),
+            (None, Some(json)) => {
+                self.entries.push(Entry { key: Text::Own(key.into()), value: Text::Own(json.into()) });
+            }
             (None, None) => {}
         }
+    }
+}
+
+impl fmt::Debug for LoginData {
+    /// The keys only: what a session holds is nobody's business in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LoginData").field(&self.keys().collect::<Vec<_>>()).finish()
     }
 }
 
@@ -298,11 +359,7 @@ pub enum Removed {
 /// # Errors
 /// [`DataError::ReservedKey`].
 pub fn refuse_reserved(key: &str) -> Result<(), DataError> {
-    if RESERVED.contains(&key) {
-        Err(DataError::ReservedKey(key.to_owned()))
-    } else {
-        Ok(())
-    }
+    if RESERVED.contains(&key) { Err(DataError::ReservedKey(key.to_owned())) } else { Ok(()) }
 }
 
 fn push_entry(out: &mut String, key: &str, json: &str) {
@@ -315,15 +372,65 @@ fn push_entry(out: &mut String, key: &str, json: &str) {
     out.push_str(json);
 }
 
-impl<'de> Deserialize<'de> for LoginData {
+/// A key, borrowed from the text where it has no escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(TopLevel)
+        struct AsKey;
+        impl<'de> Visitor<'de> for AsKey {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(AsKey)
     }
 }
 
-struct TopLevel;
+/// The one thing that every load wants to know of the cookie. Express accepts fractions here; a negative age is an
+/// expired cookie.
+#[derive(Deserialize)]
+struct Lifetime<'a> {
+    #[serde(rename = "originalMaxAge", borrow, default)]
+    max_age: Option<&'a RawValue>,
+}
 
-impl<'de> Visitor<'de> for TopLevel {
+impl Lifetime<'_> {
+    fn max_age(&self) -> Option<Duration> {
+        let text = self.max_age?.get();
+        match text.parse::<u64>() {
+            Ok(ms) => Some(Duration::from_millis(ms)),
+            Err(_) => {
+                let ms: f64 = text.parse().ok()?;
+                Some(Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default())
+            }
+        }
+    }
+}
+
+struct TopLevel<'s> {
+    source: &'s str,
+}
+
+impl TopLevel<'_> {
+    /// Where a borrowed piece stands in the source.
+    fn place(&self, piece: &str) -> Text {
+        let from = (piece.as_ptr() as usize).wrapping_sub(self.source.as_ptr() as usize);
+        match (u32::try_from(from), u32::try_from(from.wrapping_add(piece.len()))) {
+            (Ok(from), Ok(to)) if to as usize <= self.source.len() => Text::Within(from, to),
+            _ => Text::Own(piece.into()),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for TopLevel<'_> {
     type Value = LoginData;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -331,28 +438,50 @@ impl<'de> Visitor<'de> for TopLevel {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LoginData, A::Error> {
-        let mut data = LoginData {
-            entries: Vec::with_capacity(8),
-            ..LoginData::default()
-        };
-        while let Some(key) = map.next_key::<Box<str>>()? {
+        let mut data = LoginData { entries: Vec::with_capacity(8), ..LoginData::EMPTY };
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            let raw: &'de RawValue = map.next_value()?;
+            let value = self.place(raw.get());
             match &*key {
-                COOKIE_KEY => data.cookie = map.next_value::<Option<CookieFields>>()?,
-                // A foreign value under our key is not worth losing a session for.
-                DEVICE_KEY => {
-                    let raw = map.next_value::<Box<RawValue>>()?;
-                    data.device = serde_json::from_str(raw.get()).ok();
+                COOKIE_KEY if raw.get() == "null" => data.cookie = Slot::Absent,
+                COOKIE_KEY => {
+                    let lifetime: Lifetime<'_> =
+                        serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
+                    data.max_age = lifetime.max_age();
+                    data.cookie = Slot::Stored(value);
                 }
-                reserved if RESERVED.contains(&reserved) => drop(map.next_value::<IgnoredAny>()?),
-                // JSON.parse: of a repeated key the last value counts.
-                _ => match data.entries.iter().position(|(k, _)| *k == key) {
-                    Some(place) => data.entries[place].1 = map.next_value()?,
-                    None => data.entries.push((key, map.next_value()?)),
-                },
+                DEVICE_KEY => data.device = Slot::Stored(value),
+                reserved if is_reserved(reserved) => {}
+                _ => {
+                    let key = match key {
+                        Cow::Borrowed(key) => self.place(key),
+                        Cow::Owned(key) => Text::Own(key.into()),
+                    };
+                    data.entries.push(Entry { key, value });
+                }
             }
+        }
+        if data.entries.len() > 1 {
+            keep_last(&mut data.entries, self.source);
         }
         Ok(data)
     }
+}
+
+/// JSON.parse: of a repeated key the last value counts, in the first one's place.
+fn keep_last(entries: &mut Vec<Entry>, source: &str) {
+    let mut at = 0;
+    while at < entries.len() {
+        let key = entries[at].key.as_str(Some(source));
+        match entries[..at].iter().position(|earlier| earlier.key.as_str(Some(source)) == key) {
+            Some(earlier) => entries[earlier].value = entries.remove(at).value,
+            None => at += 1,
+        }
+    }
+}
+
+fn is_reserved(key: &str) -> bool {
+    RESERVED.contains(&key)
 }
 
 #[cfg(test)]
@@ -395,6 +524,26 @@ mod tests {
     }
 
     #[test]
+    fn of_a_repeated_key_the_last_value_counts_and_escaped_keys_are_keys() {
+        let data = LoginData::parse(r#"{"a":1,"b":2,"a":3,"\u0061":4,"id":5,"é\"":6}"#).unwrap();
+        assert_eq!(data.to_json(), r#"{"a":4,"b":2,"é\"":6}"#);
+    }
+
+    #[test]
+    fn a_lifetime_may_be_whole_fractional_negative_or_absent() {
+        let of = |json: &str| LoginData::parse(json).unwrap().max_age();
+        assert_eq!(of(r#"{"cookie":{"originalMaxAge":1500}}"#), Some(Some(Duration::from_millis(1500))));
+        assert_eq!(
+            of(r#"{"cookie":{"originalMaxAge":1500.5}}"#),
+            Some(Some(Duration::from_micros(1_500_500)))
+        );
+        assert_eq!(of(r#"{"cookie":{"originalMaxAge":-1}}"#), Some(Some(Duration::ZERO)));
+        assert_eq!(of(r#"{"cookie":{"originalMaxAge":null}}"#), Some(None));
+        assert_eq!(of(r#"{"cookie":{}}"#), Some(None));
+        assert_eq!((of(r#"{"cookie":null}"#), of("{}")), (None, None));
+    }
+
+    #[test]
     fn what_is_not_an_object_is_refused() {
         for bad in ["", "null", "[]", "1", "{", r#"{"cookie":5}"#, "{\"a\":\u{1}}"] {
             assert!(LoginData::parse(bad).is_err(), "{bad:?}");
@@ -406,9 +555,6 @@ mod tests {
         let data = LoginData::parse(r#"{"s":"u1","n":42,"o":{},"e":""}"#).unwrap();
         assert_eq!(data.user("s").unwrap().as_str(), "u1");
         assert_eq!(data.user("n").unwrap().as_str(), "42");
-        assert_eq!(
-            (data.user("o"), data.user("e"), data.user("x")),
-            (None, None, None)
-        );
+        assert_eq!((data.user("o"), data.user("e"), data.user("x")), (None, None, None));
     }
 }

@@ -30,11 +30,7 @@ impl Lifetime<'_> {
     #[must_use]
     pub fn stored(&self, now: Timestamp) -> Timestamp {
         let idle = self.idle();
-        let lead = if idle.is_zero() {
-            Duration::ZERO
-        } else {
-            self.policy.touch_interval
-        };
+        let lead = if idle.is_zero() { Duration::ZERO } else { self.policy.touch_interval };
         self.capped(now.plus(idle).plus(lead))
     }
 
@@ -47,9 +43,7 @@ impl Lifetime<'_> {
     /// Whether the absolute timeout has passed, whatever a peer has written as expiry.
     #[must_use]
     pub fn over(&self, now: Timestamp) -> bool {
-        self.policy
-            .absolute
-            .is_some_and(|span| self.created.plus(span) <= now)
+        self.policy.absolute.is_some_and(|span| self.created.plus(span) <= now)
     }
 
     fn idle(&self) -> Duration {
@@ -57,9 +51,7 @@ impl Lifetime<'_> {
     }
 
     fn capped(&self, end: Timestamp) -> Timestamp {
-        self.policy
-            .absolute
-            .map_or(end, |span| end.min(self.created.plus(span)))
+        self.policy.absolute.map_or(end, |span| end.min(self.created.plus(span)))
     }
 }
 
@@ -118,11 +110,7 @@ mod tests {
     fn a_row_that_express_touched_is_due_at_once_and_a_fresh_one_of_ours_is_not() {
         let policy = policy(100, 60, None);
         let now = Timestamp::from_unix_ms(5_000);
-        let life = Lifetime {
-            policy: &policy,
-            max_age: policy.max_age,
-            created: now,
-        };
+        let life = Lifetime { policy: &policy, max_age: policy.max_age, created: now };
         let later = now.plus(Duration::from_secs(59));
         assert!(life.touch_due(now.plus(Duration::from_secs(100)), later));
         assert!(!life.touch_due(life.stored(now), later));

@@ -89,10 +89,7 @@ impl DeviceHandle {
     /// The handle of the session whose [`LoginId::hashed`] is `hash`, for layouts that store nothing else.
     #[must_use]
     pub fn of_hash(hash: &str) -> Self {
-        let digest = Sha256::new()
-            .chain_update(b"device\0")
-            .chain_update(hash.as_bytes())
-            .finalize();
+        let digest = Sha256::new().chain_update(b"device\0").chain_update(hash.as_bytes()).finalize();
         Self(URL_SAFE_NO_PAD.encode(&digest[..16]))
     }
 
@@ -105,10 +102,8 @@ impl DeviceHandle {
     /// Accepts what [`LoginId::handle`] writes; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let shaped = text.len() == 22
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let shaped =
+            text.len() == 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         shaped.then(|| Self(text.to_owned()))
     }
 }

@@ -87,13 +87,7 @@ impl Logins {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self {
-            store,
-            policy: Arc::new(policy),
-            signer,
-            clock,
-            entropy,
-        }
+        Self { store, policy: Arc::new(policy), signer, clock, entropy }
     }
 
     /// The rules in force.
@@ -138,10 +132,7 @@ impl Logins {
                 Opened { session, fault: None }
             }
             Ok(Lookup::Absent(why)) => Opened::lost(Some(cookie), Lost::Absent(why)),
-            Err(fault) => Opened {
-                fault: Some(fault),
-                ..Opened::lost(Some(cookie), Lost::StoreDown)
-            },
+            Err(fault) => Opened { fault: Some(fault), ..Opened::lost(Some(cookie), Lost::StoreDown) },
         }
     }
 
@@ -190,39 +181,24 @@ impl Logins {
             }
             Write::Commit(change) => self.store.commit(change, now).await.map(Some),
             Write::Touch(id, expires_at) => self.store.touch(&id, expires_at, now).await.map(|()| None),
-            Write::Replace {
-                old,
-                retires_at,
-                login,
-            } => {
+            Write::Replace { old, retires_at, login } => {
                 self.fits(&login)?;
                 self.store.replace(&old, retires_at, login, now).await.map(Some)
             }
-            Write::Destroy(id) => self
-                .store
-                .destroy(&id, EndReason::Destroyed, now)
-                .await
-                .map(|()| None),
+            Write::Destroy(id) => self.store.destroy(&id, EndReason::Destroyed, now).await.map(|()| None),
         }
     }
 
     fn fits(&self, login: &NewLogin) -> Result<(), StoreError> {
         let (bytes, limit) = (login.data.to_json().len(), self.policy.data_bytes_max);
-        if bytes > limit {
-            Err(StoreError::TooLarge { bytes, limit })
-        } else {
-            Ok(())
-        }
+        if bytes > limit { Err(StoreError::TooLarge { bytes, limit }) } else { Ok(()) }
     }
 
     fn cookie_out(&self, plan: CookiePlan) -> CookieOut {
         match plan {
             CookiePlan::Leave => CookieOut::Leave,
             CookiePlan::Clear => CookieOut::Clear,
-            CookiePlan::Set(id, expires) => CookieOut::Set {
-                value: self.signer.sign(&id),
-                expires,
-            },
+            CookiePlan::Set(id, expires) => CookieOut::Set { value: self.signer.sign(&id), expires },
         }
     }
 
@@ -262,18 +238,12 @@ pub struct Opened {
 
 impl Opened {
     fn lost(cookie: Option<SignedId>, why: Lost) -> Self {
-        Self {
-            session: LoginSession::lost(cookie, why),
-            fault: None,
-        }
+        Self { session: LoginSession::lost(cookie, why), fault: None }
     }
 }
 
 impl std::fmt::Debug for Logins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Logins")
-            .field("store", &self.store.info())
-            .field("policy", &self.policy)
-            .finish()
+        f.debug_struct("Logins").field("store", &self.store.info()).field("policy", &self.policy).finish()
     }
 }

@@ -72,12 +72,7 @@ impl CookiePolicy {
     /// `Partitioned`, `Path=/`, this host only.
     #[must_use]
     pub fn cross_site() -> Self {
-        Self {
-            secure: Switch::On,
-            same_site: SameSite::None,
-            partitioned: Switch::On,
-            ..Self::plain_http()
-        }
+        Self { secure: Switch::On, same_site: SameSite::None, partitioned: Switch::On, ..Self::plain_http() }
     }
 
     /// For development on plain http: `Lax`, not `Secure`.
@@ -213,19 +208,13 @@ mod tests {
 
     #[test]
     fn cookies_that_browsers_drop_are_refused() {
-        let named = |name: &str| CookiePolicy {
-            name: name.to_owned(),
-            ..CookiePolicy::plain_http()
-        };
+        let named = |name: &str| CookiePolicy { name: name.to_owned(), ..CookiePolicy::plain_http() };
         assert_eq!(CookiePolicy::plain_http().check(), Ok(()));
         assert_eq!(CookiePolicy::cross_site().check(), Ok(()));
         assert_eq!(named("a b").check(), Err(CookieRule::Name));
         assert_eq!(named("__Host-sid").check(), Err(CookieRule::HostPrefix));
         assert_eq!(named("__Secure-sid").check(), Err(CookieRule::SecurePrefix));
-        let none = CookiePolicy {
-            same_site: SameSite::None,
-            ..CookiePolicy::plain_http()
-        };
+        let none = CookiePolicy { same_site: SameSite::None, ..CookiePolicy::plain_http() };
         assert_eq!(none.check(), Err(CookieRule::NoneNeedsSecure));
         let host = CookiePolicy {
             domain: Some("a.b".into()),
@@ -233,10 +222,7 @@ mod tests {
             ..CookiePolicy::cross_site()
         };
         assert_eq!(host.check(), Err(CookieRule::HostPrefix));
-        let split = CookiePolicy {
-            path: "/;x".into(),
-            ..CookiePolicy::plain_http()
-        };
+        let split = CookiePolicy { path: "/;x".into(), ..CookiePolicy::plain_http() };
         assert_eq!(split.check(), Err(CookieRule::PathOrDomain));
     }
 }

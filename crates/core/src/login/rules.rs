@@ -159,16 +159,8 @@ mod tests {
         fn facts(&self) -> Facts {
             let same = |equal, yes, no| if equal { yes } else { no };
             Facts {
-                id: if self.original_id == self.id {
-                    IdFact::Original
-                } else {
-                    IdFact::Changed
-                },
-                data: if self.original_hash == self.hash {
-                    DataFact::Original
-                } else {
-                    DataFact::Changed
-                },
+                id: if self.original_id == self.id { IdFact::Original } else { IdFact::Changed },
+                data: if self.original_hash == self.hash { DataFact::Original } else { DataFact::Changed },
                 saved: match self.saved_hash {
                     None => SavedFact::Unknown,
                     Some(saved) => same(saved == self.hash, SavedFact::Same, SavedFact::Differs),
@@ -178,11 +170,7 @@ mod tests {
                 } else {
                     CookieFact::NamesAnother
                 },
-                lifetime: if self.expires {
-                    LifetimeFact::Ends
-                } else {
-                    LifetimeFact::BrowserSession
-                },
+                lifetime: if self.expires { LifetimeFact::Ends } else { LifetimeFact::BrowserSession },
             }
         }
     }

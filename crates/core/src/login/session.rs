@@ -5,7 +5,7 @@ use super::change::{LoginChange, Merge};
 use super::cookie::CookieFields;
 use super::data::{DataError, Device, LoginData, Removed};
 use super::expiry::Lifetime;
-use super::id::{LoginId, UserId};
+use super::id::{Fingerprint, LoginId, UserId};
 use super::policy::{LoginPolicy, Unset};
 use super::rules::{
     CookieFact, CookieStep, DataFact, Facts, IdFact, LifetimeFact, SavedFact, Upkeep, end_of_request,
@@ -143,10 +143,7 @@ impl LoginSession {
     /// No stored session, and why. An id the store does not know is never adopted.
     #[must_use]
     pub fn lost(cookie: Option<SignedId>, why: Lost) -> Self {
-        Self {
-            cookie,
-            ..Self::empty(Some(why))
-        }
+        Self { cookie, ..Self::empty(Some(why)) }
     }
 
     const fn empty(lost: Option<Lost>) -> Self {
@@ -263,10 +260,13 @@ impl LoginSession {
     /// The id that the request came with, when the store knows it.
     #[must_use]
     pub fn id(&self) -> Option<&LoginId> {
-        self.stored
-            .as_ref()
-            .and(self.cookie.as_ref())
-            .map(|cookie| &cookie.id)
+        self.stored.as_ref().and(self.cookie.as_ref()).map(|cookie| &cookie.id)
+    }
+
+    /// What a log may say of the session that the request's cookie named, whether the store knows it or not.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.cookie.as_ref().map(|cookie| cookie.id.fingerprint())
     }
 
     /// Why there is no stored session; `None` when there is one.
@@ -299,10 +299,7 @@ impl LoginSession {
     ) -> Result<Plan, NoEntropy> {
         self.finished = true;
         match self.wish {
-            Wish::Leave => Ok(Plan {
-                write: Write::Nothing,
-                cookie: CookiePlan::Leave,
-            }),
+            Wish::Leave => Ok(Plan { write: Write::Nothing, cookie: CookiePlan::Leave }),
             Wish::End => Ok(self.end()),
             Wish::NewId(retire) => self.renew(policy, retire, now, entropy),
             Wish::Keep => self.keep(policy, now, entropy),
@@ -319,9 +316,7 @@ impl LoginSession {
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<Option<Write>, NoEntropy> {
-        let changed = !self
-            .data()
-            .same_entries(self.stored.as_ref().map_or(&NOTHING, |s| &s.data));
+        let changed = !self.holds(self.stored.as_ref());
         match self.wish {
             Wish::Keep if changed => Ok(Some(self.save(policy, now, entropy)?.0)),
             Wish::NewId(retire) => Ok(Some(self.renew(policy, retire, now, entropy)?.write)),
@@ -334,10 +329,7 @@ impl LoginSession {
         self.cookie = match self.cookie.take() {
             Some(cookie) if cookie.id == id => Some(cookie),
             // Not what the browser sent: the cookie is due with the answer.
-            _ => Some(SignedId {
-                id,
-                signed_by: SignedBy::Retired,
-            }),
+            _ => Some(SignedId { id, signed_by: SignedBy::Retired }),
         };
         self.current = None;
         self.wish = Wish::Keep;
@@ -349,18 +341,11 @@ impl LoginSession {
     fn end(&self) -> Plan {
         match &self.cookie {
             // Also when the store could not be read: the signature proves that the id is ours to end.
-            Some(cookie) if self.stored.is_some() || self.lost == Some(Lost::StoreDown) => Plan {
-                write: Write::Destroy(cookie.id.clone()),
-                cookie: CookiePlan::Clear,
-            },
-            Some(_) => Plan {
-                write: Write::Nothing,
-                cookie: CookiePlan::Clear,
-            },
-            None => Plan {
-                write: Write::Nothing,
-                cookie: CookiePlan::Leave,
-            },
+            Some(cookie) if self.stored.is_some() || self.lost == Some(Lost::StoreDown) => {
+                Plan { write: Write::Destroy(cookie.id.clone()), cookie: CookiePlan::Clear }
+            }
+            Some(_) => Plan { write: Write::Nothing, cookie: CookiePlan::Clear },
+            None => Plan { write: Write::Nothing, cookie: CookiePlan::Leave },
         }
     }
 
@@ -383,11 +368,7 @@ impl LoginSession {
                     Retire::AfterGrace => policy.grace,
                     Retire::Now => Duration::ZERO,
                 };
-                Write::Replace {
-                    old: id.clone(),
-                    retires_at: now.plus(grace),
-                    login,
-                }
+                Write::Replace { old: id.clone(), retires_at: now.plus(grace), login }
             }
             _ => Write::Create(login),
         };
@@ -411,11 +392,8 @@ impl LoginSession {
             Upkeep::Touch => self.touch(policy, now),
             Upkeep::Nothing => (Write::Nothing, self.id().cloned(), None),
         };
-        let renew_signature = self.stored.is_some()
-            && self
-                .cookie
-                .as_ref()
-                .is_some_and(|c| c.signed_by == SignedBy::Retired);
+        let renew_signature =
+            self.stored.is_some() && self.cookie.as_ref().is_some_and(|c| c.signed_by == SignedBy::Retired);
         let cookie = match id {
             // The browser may hold the new id by now: an answer under the old one must not overwrite it.
             _ if retiring => CookiePlan::Leave,
@@ -426,36 +404,37 @@ impl LoginSession {
     }
 
     fn facts(&self, policy: &LoginPolicy) -> Facts {
-        let data = self.data();
-        let same_as =
-            |stored: &Option<Arc<Stored>>| data.same_entries(stored.as_ref().map_or(&NOTHING, |s| &s.data));
+        let unchanged = self.holds(self.original.as_ref());
         let saved = match (&self.saved_midway, &self.original) {
-            (Some(_), _) => Some(same_as(&self.saved_midway)),
-            (None, Some(_)) if !policy.resave.is_set() => Some(same_as(&self.original)),
+            (Some(midway), _) => Some(self.holds(Some(midway))),
+            (None, Some(_)) if !policy.resave.is_set() => Some(unchanged),
             _ => None,
         };
         Facts {
             id: IdFact::Original,
-            data: if same_as(&self.original) {
-                DataFact::Original
-            } else {
-                DataFact::Changed
-            },
+            data: if unchanged { DataFact::Original } else { DataFact::Changed },
             saved: match saved {
                 None => SavedFact::Unknown,
                 Some(true) => SavedFact::Same,
                 Some(false) => SavedFact::Differs,
             },
-            cookie: if self.stored.is_some() {
-                CookieFact::NamesIt
-            } else {
-                CookieFact::NamesAnother
-            },
+            cookie: if self.stored.is_some() { CookieFact::NamesIt } else { CookieFact::NamesAnother },
             lifetime: match self.max_age(policy) {
                 Some(_) => LifetimeFact::Ends,
                 None => LifetimeFact::BrowserSession,
             },
         }
+    }
+
+    /// Whether the data is what `stored` holds.
+    fn holds(&self, stored: Option<&Arc<Stored>>) -> bool {
+        let untouched = self.current.is_none()
+            && match (stored, &self.stored) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (None, None) => true,
+                _ => false,
+            };
+        untouched || self.data().same_entries(stored.map_or(&NOTHING, |s| &s.data))
     }
 
     fn touch(&self, policy: &LoginPolicy, now: Timestamp) -> (Write, Option<LoginId>, Option<Timestamp>) {
@@ -465,11 +444,7 @@ impl LoginSession {
         let life = self.lifetime(policy, now);
         let ends = life.max_age.map(|_| life.promised(now));
         let due = stored.retires_at.is_none() && life.touch_due(stored.expires_at, now);
-        let write = if due {
-            Write::Touch(cookie.id.clone(), life.stored(now))
-        } else {
-            Write::Nothing
-        };
+        let write = if due { Write::Touch(cookie.id.clone(), life.stored(now)) } else { Write::Nothing };
         (write, Some(cookie.id.clone()), ends)
     }
 
@@ -510,34 +485,15 @@ impl LoginSession {
         // The absolute timeout counts from sign-in: the same user under a new id is no new sign-in.
         let before = self.original.as_ref().map(|s| &s.data);
         let same_user = before.is_some_and(|d| d.user(&policy.user_key) == data.user(&policy.user_key));
-        let began = if same_user {
-            before.and_then(|d| d.device()).map(|d| d.created_at)
-        } else {
-            None
-        };
-        let device = self.device.clone().or_else(|| data.device().cloned());
-        let device = device.unwrap_or(Device {
-            created_at: 0,
-            agent: None,
-            address: None,
-        });
-        data.set_device(Device {
-            created_at: began.unwrap_or(now.unix_ms()),
-            ..device
-        });
+        let began = if same_user { before.and_then(LoginData::device).map(|d| d.created_at) } else { None };
+        let device = self.device.clone().or_else(|| data.device());
+        let device = device.unwrap_or(Device { created_at: 0, agent: None, address: None });
+        data.set_device(Device { created_at: began.unwrap_or(now.unix_ms()), ..device });
         let created = Timestamp::from_unix_ms(began.unwrap_or(now.unix_ms()));
-        let life = Lifetime {
-            policy,
-            max_age: self.max_age(policy),
-            created,
-        };
+        let life = Lifetime { policy, max_age: self.max_age(policy), created };
         let ends = life.max_age.map(|_| life.promised(now));
         data.set_cookie(self.cookie_fields(policy, life.max_age, ends, now));
-        let login = NewLogin {
-            id: LoginId::generate(entropy)?,
-            data,
-            expires_at: life.stored(now),
-        };
+        let login = NewLogin { id: LoginId::generate(entropy)?, data, expires_at: life.stored(now) };
         Ok((login, ends))
     }
 
@@ -548,7 +504,7 @@ impl LoginSession {
         ends: Option<Timestamp>,
         now: Timestamp,
     ) -> CookieFields {
-        let stored = self.stored.as_ref().and_then(|s| s.data.cookie()).cloned();
+        let stored = self.stored.as_ref().and_then(|s| s.data.cookie());
         let fields = stored.unwrap_or_else(|| CookieFields::new(&policy.cookie, max_age, now));
         fields.ending(max_age, ends)
     }
@@ -556,25 +512,14 @@ impl LoginSession {
     /// The lifetime of the stored session.
     #[must_use]
     pub fn lifetime<'p>(&self, policy: &'p LoginPolicy, now: Timestamp) -> Lifetime<'p> {
-        let created = self
-            .stored
-            .as_ref()
-            .and_then(|s| s.data.device())
-            .map_or(now, Device::created);
-        Lifetime {
-            policy,
-            max_age: self.max_age(policy),
-            created,
-        }
+        // When it began matters to the absolute timeout only.
+        let began = || self.stored.as_ref().and_then(|s| s.data.device()).map(|device| device.created());
+        let created = policy.absolute.and_then(|_| began()).unwrap_or(now);
+        Lifetime { policy, max_age: self.max_age(policy), created }
     }
 
     fn max_age(&self, policy: &LoginPolicy) -> Option<Duration> {
-        let stored = || {
-            self.stored
-                .as_ref()
-                .and_then(|s| s.data.cookie())
-                .map(|cookie| cookie.max_age)
-        };
+        let stored = || self.stored.as_ref().and_then(|s| s.data.max_age());
         self.max_age.or_else(stored).unwrap_or(policy.max_age)
     }
 }

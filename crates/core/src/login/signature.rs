@@ -97,9 +97,7 @@ impl CookieSigner {
             return Err(CookieFault::Malformed);
         }
         let plain: Cow<'_, str> = if value.contains('%') {
-            percent_decode_str(value)
-                .decode_utf8()
-                .map_err(|_| CookieFault::Malformed)?
+            percent_decode_str(value).decode_utf8().map_err(|_| CookieFault::Malformed)?
         } else {
             Cow::Borrowed(value)
         };
@@ -107,14 +105,7 @@ impl CookieSigner {
         let (sid, signature) = signed.rsplit_once('.').ok_or(CookieFault::Malformed)?;
         let id = LoginId::parse(sid).ok_or(CookieFault::Malformed)?;
         let position = self.signer_of(sid, signature).ok_or(CookieFault::BadSignature)?;
-        Ok(SignedId {
-            id,
-            signed_by: if position == 0 {
-                SignedBy::Current
-            } else {
-                SignedBy::Retired
-            },
-        })
+        Ok(SignedId { id, signed_by: if position == 0 { SignedBy::Current } else { SignedBy::Retired } })
     }
 
     /// The comparison is over the base64 text, as the original does it: a signature has one spelling only.
@@ -128,11 +119,7 @@ impl CookieSigner {
 }
 
 fn mac(key: &Hmac<Sha256>, sid: &str) -> [u8; 32] {
-    key.clone()
-        .chain_update(sid.as_bytes())
-        .finalize()
-        .into_bytes()
-        .into()
+    key.clone().chain_update(sid.as_bytes()).finalize().into_bytes().into()
 }
 
 impl std::fmt::Debug for CookieSigner {
@@ -170,14 +157,8 @@ mod tests {
     fn an_old_secret_verifies_and_asks_for_renewal() {
         let id = LoginId::parse("abc").unwrap();
         let old = signer("old").sign(&id);
-        assert_eq!(
-            signer("new,old").verify(&old).unwrap().signed_by,
-            SignedBy::Retired
-        );
-        assert_eq!(
-            signer("old,new").verify(&old).unwrap().signed_by,
-            SignedBy::Current
-        );
+        assert_eq!(signer("new,old").verify(&old).unwrap().signed_by, SignedBy::Retired);
+        assert_eq!(signer("old,new").verify(&old).unwrap().signed_by, SignedBy::Current);
         assert_eq!(signer("new").verify(&old), Err(CookieFault::BadSignature));
     }
 
@@ -191,10 +172,7 @@ mod tests {
         assert_eq!(s.verify("s:a%00b.x"), Err(CookieFault::Malformed));
         assert_eq!(s.verify("s:%ff.x"), Err(CookieFault::Malformed));
         assert_eq!(s.verify("s:abc."), Err(CookieFault::BadSignature));
-        assert_eq!(
-            s.verify(&format!("s:{}", "a".repeat(2000))),
-            Err(CookieFault::Malformed)
-        );
+        assert_eq!(s.verify(&format!("s:{}", "a".repeat(2000))), Err(CookieFault::Malformed));
     }
 
     proptest! {

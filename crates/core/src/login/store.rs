@@ -141,15 +141,9 @@ impl LoginEventKind {
     /// The reverse of [`LoginEventKind::name`].
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [
-            Self::Created,
-            Self::Regenerated,
-            Self::Destroyed,
-            Self::Expired,
-            Self::Revoked,
-        ]
-        .into_iter()
-        .find(|kind| kind.name() == name)
+        [Self::Created, Self::Regenerated, Self::Destroyed, Self::Expired, Self::Revoked]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 }
 
@@ -198,8 +192,9 @@ pub enum Persistence {
 /// 3. `commit` merges its edits into what is stored *now*: disjoint keys of concurrent commits all survive, the
 ///    same key is last-committed wins. In [`super::Merge::Strict`] a session whose keys changed since they were
 ///    read is [`StoreError::Conflict`] and nothing changes.
-/// 4. `replace` makes the new session exist before the old one ends, in one step; the old id answers until
-///    `retires_at`, no touch prolongs that, and then it is gone.
+/// 4. `replace` makes the new session exist before the old one ends, in one step. An old one that was ended is
+///    [`StoreError::Gone`]: data of a logged-out session never moves on. The old id answers loads until
+///    `retires_at`, takes no change, is prolonged by no touch, and then it is gone.
 /// 5. Expiry is decided by `now` against the stored expiry, swept or not.
 /// 6. [`StoreError::Unavailable`] means *unknown*: the write may have landed. Repeating the same call is safe.
 /// 7. An answer of `Ok` means durable. State and event are one transaction.

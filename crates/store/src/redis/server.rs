@@ -1,0 +1,296 @@
+//! The connection: one server, or a Cluster. Sends batches of commands, brings the scripts back where a restart or a
+//! failover has lost them, and gives every wait an end. Knows nothing of sessions.
+
+use super::address::Address;
+use super::scripts::Scripts;
+use super::wire::{items, number, text};
+use crate::open::OpenError;
+use futures_util::future::join_all;
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use redis::{Client, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use sessile_core::StoreError;
+use std::future::Future;
+use std::time::Duration;
+
+/// One attempt to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// One answer of the server.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// One batch, with reconnecting and redirections.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Attempts to reconnect, or to follow a moved slot, within one call.
+const RETRIES_MAX: u32 = 4;
+/// The longest pause between them.
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Why Redis did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RedisFault {
+    #[error("redis at {place} failed")]
+    Failed {
+        place: String,
+        #[source]
+        cause: RedisError,
+    },
+    #[error("redis at {place} did not answer within {CALL_TIMEOUT:?}")]
+    Silent { place: String },
+    #[error("redis at {place} gave an answer of another shape than asked for")]
+    Odd { place: String },
+}
+
+#[derive(Clone)]
+enum Link {
+    Single(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+/// One master of a Cluster, or the only server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Node {
+    Only,
+    /// The master of that slot.
+    OfSlot(u16),
+}
+
+/// A Redis that has been reached once.
+pub(super) struct Server {
+    link: Link,
+    pub(super) place: String,
+    pub(super) scripts: Scripts,
+}
+
+impl Server {
+    pub(super) async fn connect(address: &Address) -> Result<Self, OpenError> {
+        if address.tls {
+            // The driver takes the process's choice; somebody else's counts as well.
+            drop(rustls::crypto::ring::default_provider().install_default());
+        }
+        let unreachable = |cause: RedisError| OpenError::Unreachable {
+            place: address.place.clone(),
+            what: cause.to_string(),
+        };
+        let single = match address.nodes.first() {
+            Some(node) if !address.says_cluster => Some(limit(connect_single(node.clone())).await.map_err(unreachable)?),
+            _ => None,
+        };
+        let mut server = match single {
+            Some(link) => Self { link, place: address.place.clone(), scripts: Scripts::new() },
+            None => Self::cluster(address).await.map_err(unreachable)?,
+        };
+        if server.is_single() && server.is_part_of_a_cluster().await {
+            server = Self::cluster(address).await.map_err(unreachable)?;
+        }
+        Ok(server)
+    }
+
+    async fn cluster(address: &Address) -> Result<Self, RedisError> {
+        let link = limit(connect_cluster(address)).await?;
+        Ok(Self { link, place: format!("{} (cluster)", address.place), scripts: Scripts::new() })
+    }
+
+    async fn is_part_of_a_cluster(&self) -> bool {
+        let mut cmd = redis::cmd("INFO");
+        cmd.arg("cluster");
+        // A server that does not tell is used as a single one.
+        self.one(cmd).await.ok().and_then(text).is_some_and(|info| info.contains("cluster_enabled:1"))
+    }
+
+    /// Whether keys of different slots may share a command.
+    pub(super) const fn is_single(&self) -> bool {
+        matches!(self.link, Link::Single(_))
+    }
+
+    /// Sends one command.
+    pub(super) async fn one(&self, cmd: Cmd) -> Result<Value, StoreError> {
+        self.send(vec![cmd]).await?.pop().ok_or_else(|| self.odd())
+    }
+
+    /// Sends commands whose order does not matter; each one's keys share a slot. An error of one is an error of all.
+    pub(super) async fn send(&self, cmds: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
+        if cmds.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pipe = pipeline(cmds);
+        let call = async {
+            let mut answers = self.attempt(&pipe).await?;
+            let lost: Vec<usize> = (0..answers.len()).filter(|&at| lacks_script(&answers[at])).collect();
+            if !lost.is_empty() {
+                self.load_scripts().await?;
+                let again = pipe.cmd_iter().enumerate().filter(|(at, _)| lost.contains(at));
+                let again = pipeline(again.map(|(_, cmd)| cmd.clone()).collect());
+                for (at, answer) in lost.into_iter().zip(self.attempt(&again).await?) {
+                    answers[at] = answer;
+                }
+            }
+            answers.into_iter().collect()
+        };
+        self.within(call).await
+    }
+
+    /// Sends what has to be there first, then the rest, then what may only follow. The answer is that of the middle.
+    /// A single server gets all of it at once: it keeps the order.
+    pub(super) async fn in_order(
+        &self,
+        before: Vec<Cmd>,
+        cmds: Vec<Cmd>,
+        after: Vec<Cmd>,
+    ) -> Result<Vec<Value>, StoreError> {
+        if self.is_single() {
+            let (skip, take) = (before.len(), cmds.len());
+            let all = before.into_iter().chain(cmds).chain(after).collect();
+            let answers = self.send(all).await?;
+            return Ok(answers.into_iter().skip(skip).take(take).collect());
+        }
+        self.send(before).await?;
+        let answers = self.send(cmds).await?;
+        self.send(after).await?;
+        Ok(answers)
+    }
+
+    /// Sends a command that asks about the server itself to one master, whichever.
+    pub(super) async fn on_one_node(&self, cmd: Cmd) -> Result<Value, StoreError> {
+        let call = async {
+            match self.link.clone() {
+                Link::Single(mut link) => link.send_packed_command(&cmd).await,
+                Link::Cluster(mut link) => {
+                    link.route_command(cmd, RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary)).await
+                }
+            }
+        };
+        self.within(call).await
+    }
+
+    /// Every master.
+    pub(super) async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        if self.is_single() {
+            return Ok(vec![Node::Only]);
+        }
+        let mut cmd = redis::cmd("CLUSTER");
+        cmd.arg("SLOTS");
+        let mut seen = Vec::new();
+        let mut nodes = Vec::new();
+        for range in items(self.one(cmd).await?) {
+            let mut parts = items(range).into_iter();
+            let slot = parts.next().as_ref().and_then(number).and_then(|slot| u16::try_from(slot).ok());
+            let master = parts.nth(1).map(items);
+            if let (Some(slot), Some(master)) = (slot, master)
+                && !seen.contains(&master)
+            {
+                seen.push(master);
+                nodes.push(Node::OfSlot(slot));
+            }
+        }
+        Ok(nodes)
+    }
+
+    /// One step of a scan.
+    pub(super) async fn scan(
+        &self,
+        node: Node,
+        cursor: u64,
+        pattern: &str,
+        count: usize,
+    ) -> Result<(u64, Vec<String>), StoreError> {
+        let mut cmd = redis::cmd("SCAN");
+        cmd.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
+        let call = async {
+            match (self.link.clone(), node) {
+                (Link::Cluster(mut link), Node::OfSlot(slot)) => {
+                    let route = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+                    link.route_command(cmd, RoutingInfo::SingleNode(route)).await
+                }
+                (Link::Cluster(mut link), Node::Only) => link.req_packed_command(&cmd).await,
+                (Link::Single(mut link), _) => link.send_packed_command(&cmd).await,
+            }
+        };
+        let mut parts = items(self.within(call).await?).into_iter();
+        let cursor = parts.next().and_then(text).and_then(|cursor| cursor.parse().ok()).ok_or_else(|| self.odd())?;
+        let keys = parts.next().map(items).unwrap_or_default();
+        Ok((cursor, keys.into_iter().filter_map(text).collect()))
+    }
+
+    pub(super) fn odd(&self) -> StoreError {
+        StoreError::unavailable(RedisFault::Odd { place: self.place.clone() })
+    }
+
+    async fn load_scripts(&self) -> Result<(), RedisError> {
+        self.attempt(&pipeline(self.scripts.loads())).await?.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+    }
+
+    /// The outer error: nothing is known. The inner one: the server refused that command.
+    async fn attempt(&self, pipe: &Pipeline) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
+        let answers = match self.link.clone() {
+            Link::Single(mut link) => {
+                link.send_packed_commands(pipe, 0, pipe.len()).await?.into_iter().map(refusal).collect()
+            }
+            Link::Cluster(link) => {
+                let ask = |cmd| {
+                    let mut link = link.clone();
+                    async move { link.req_packed_command(cmd).await.and_then(refusal) }
+                };
+                join_all(pipe.cmd_iter().map(ask)).await
+            }
+        };
+        Ok(answers)
+    }
+
+    async fn within<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
+        let place = || self.place.clone();
+        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(cause)) => Err(StoreError::unavailable(RedisFault::Failed { place: place(), cause })),
+            Err(_) => Err(StoreError::unavailable(RedisFault::Silent { place: place() })),
+        }
+    }
+}
+
+fn pipeline(cmds: Vec<Cmd>) -> Pipeline {
+    let mut pipe = Pipeline::with_capacity(cmds.len());
+    for cmd in cmds {
+        pipe.add_command(cmd);
+    }
+    pipe
+}
+
+fn refusal(value: Value) -> Result<Value, RedisError> {
+    match value {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
+}
+
+fn lacks_script(answer: &Result<Value, RedisError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
+}
+
+async fn connect_single(node: redis::ConnectionInfo) -> Result<Link, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_number_of_retries(RETRIES_MAX as usize)
+        .set_max_delay(RETRY_PAUSE_MAX);
+    ConnectionManager::new_with_config(Client::open(node)?, config).await.map(Link::Single)
+}
+
+async fn connect_cluster(address: &Address) -> Result<Link, RedisError> {
+    let builder: ClusterClientBuilder = ClusterClient::builder(address.nodes.clone());
+    let client = builder
+        .connection_timeout(CONNECT_TIMEOUT)
+        .response_timeout(RESPONSE_TIMEOUT)
+        .retries(RETRIES_MAX)
+        .max_retry_wait(RETRY_PAUSE_MAX.as_millis() as u64)
+        .use_protocol(redis::ProtocolVersion::RESP3)
+        .build()?;
+    client.get_async_connection().await.map(Link::Cluster)
+}
+
+/// Connecting has an end, too.
+async fn limit(connect: impl Future<Output = Result<Link, RedisError>>) -> Result<Link, RedisError> {
+    match tokio::time::timeout(CALL_TIMEOUT, connect).await {
+        Ok(done) => done,
+        Err(_) => Err(RedisError::from((ErrorKind::Io, "no answer in time"))),
+    }
+}

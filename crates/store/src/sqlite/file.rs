@@ -1,0 +1,139 @@
+//! Opening the file: permissions, pragmas and migrations, by any number of processes at the same moment.
+
+use super::fault::Unanswered;
+use super::schema::{SCHEMA_VERSION, Sql, VERSIONS};
+use crate::open::OpenError;
+use crate::options::Choice;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a write waits for another process's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a read waits; it runs on a thread that others need.
+const READ_BUSY_TIMEOUT: Duration = Duration::from_millis(250);
+/// Tries to turn on the write-ahead log, which SQLite refuses while another process does the same.
+const WAL_ATTEMPTS_MAX: usize = 500;
+const WAL_PAUSE: Duration = Duration::from_millis(10);
+/// Pages in the log before it is folded into the file (32 MiB): rarely enough not to be felt.
+const CHECKPOINT_PAGES: i64 = 8192;
+const MMAP_BYTES: i64 = 256 * 1024 * 1024;
+const STATEMENTS_MAX: usize = 32;
+
+/// The one connection that writes.
+pub(super) fn open_writer(path: &Path, create: Choice, sql: &Sql) -> Result<Connection, OpenError> {
+    if create == Choice::Yes {
+        create_file(path).map_err(|error| unreachable(path, &error))?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags).unopened(path)?;
+    db.busy_timeout(BUSY_TIMEOUT).unopened(path)?;
+    write_ahead(&db).unopened(path)?;
+    db.pragma_update(None, "synchronous", "FULL").unopened(path)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).unopened(path)?;
+    db.pragma_update(None, "foreign_keys", true).unopened(path)?;
+    common(&db).unopened(path)?;
+    migrate(&mut db, path, create, sql)?;
+    Ok(db)
+}
+
+/// One of the connections that read.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).unopened(path)?;
+    db.busy_timeout(READ_BUSY_TIMEOUT).unopened(path)?;
+    common(&db).unopened(path)?;
+    Ok(db)
+}
+
+fn common(db: &Connection) -> rusqlite::Result<()> {
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "mmap_size", MMAP_BYTES)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(())
+}
+
+/// Sessions are secrets: the file is its owner's alone. SQLite gives its companions the same mode.
+fn create_file(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn unreachable(path: &Path, error: &io::Error) -> OpenError {
+    OpenError::Schema {
+        place: path.display().to_string(),
+        what: format!(
+            "it cannot be created ({error}); check that the folder exists and that this user may write to it"
+        ),
+    }
+}
+
+fn write_ahead(db: &Connection) -> rusqlite::Result<()> {
+    for _ in 0..WAL_ATTEMPTS_MAX {
+        match db.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::park_timeout(WAL_PAUSE);
+            }
+            other => return other,
+        }
+    }
+    db.pragma_update(None, "journal_mode", "WAL")
+}
+
+fn migrate(db: &mut Connection, path: &Path, create: Choice, sql: &Sql) -> Result<(), OpenError> {
+    let wrong = |what: String| OpenError::Schema { place: path.display().to_string(), what };
+    if create == Choice::No {
+        return match version(db, sql).unopened(path)? {
+            Some(SCHEMA_VERSION) => Ok(()),
+            found => Err(wrong(not_current(found, sql))),
+        };
+    }
+    if version(db, sql).unopened(path)? == Some(SCHEMA_VERSION) {
+        return Ok(());
+    }
+    // Whoever comes second waits here, and then finds everything done.
+    let step = db.transaction_with_behavior(TransactionBehavior::Immediate).unopened(path)?;
+    match version(&step, sql).unopened(path)? {
+        Some(SCHEMA_VERSION) => return Ok(()),
+        None => {
+            step.execute_batch(VERSIONS).unopened(path)?;
+            step.execute_batch(&sql.create).unopened(path)?;
+            let record = "INSERT INTO sessile_schema (name, version) VALUES (?1, ?2)";
+            step.execute(record, params![sql.table, SCHEMA_VERSION]).unopened(path)?;
+        }
+        found => return Err(wrong(not_current(found, sql))),
+    }
+    step.commit().unopened(path)
+}
+
+/// The version of our table in this file; `None`: it is not there.
+fn version(db: &Connection, sql: &Sql) -> rusqlite::Result<Option<i64>> {
+    let versions = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'sessile_schema'";
+    if db.query_row(versions, [], |_| Ok(())).optional()?.is_none() {
+        return Ok(None);
+    }
+    let ours = "SELECT version FROM sessile_schema WHERE name = ?1";
+    db.query_row(ours, [&sql.table], |row| row.get(0)).optional()
+}
+
+fn not_current(found: Option<i64>, sql: &Sql) -> String {
+    let table = &sql.table;
+    match found {
+        Some(newer) if newer > SCHEMA_VERSION => format!(
+            "table {table} has schema version {newer}, and this program knows {SCHEMA_VERSION}; \
+             update the program, or name another file"
+        ),
+        _ => format!("table {table} is missing; start once with permission to create it"),
+    }
+}
