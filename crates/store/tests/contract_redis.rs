@@ -2,6 +2,8 @@
 //! writers, expiry by the server, lost scripts and cut connections. Each case has a key prefix of its own. Run by
 //! `./test`, which starts the servers.
 
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails must stop the test")]
+
 use redis::cluster::ClusterClient;
 use redis::{Cmd, FromRedisValue, IntoConnectionInfo};
 use sessile_core::login::{
@@ -28,8 +30,9 @@ struct Place {
 
 impl Place {
     fn new(variable: &str) -> Self {
-        let url = std::env::var(variable)
-            .unwrap_or_else(|_| panic!("{variable} is not set: run ./test, or set it to a Redis of your own"));
+        let url = std::env::var(variable).unwrap_or_else(|_| {
+            panic!("{variable} is not set: run ./test, or set it to a Redis of your own")
+        });
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).unwrap();
         let prefix = format!("t{:016x}:", u64::from_ne_bytes(random));
@@ -49,7 +52,8 @@ impl Place {
     async fn run<T: FromRedisValue>(&self, cmd: &Cmd) -> T {
         if self.is_cluster {
             let (_, hosts) = self.url.split_once("://").unwrap();
-            let nodes = hosts.split(',').map(|host| format!("redis://{}", host.trim_start_matches("redis://")));
+            let nodes =
+                hosts.split(',').map(|host| format!("redis://{}", host.trim_start_matches("redis://")));
             let nodes: Vec<_> = nodes.map(|url| url.into_connection_info().unwrap()).collect();
             let client = ClusterClient::new(nodes).unwrap();
             cmd.query_async(&mut client.get_async_connection().await.unwrap()).await.unwrap()
@@ -120,6 +124,8 @@ on_both!(
     a_lost_note_of_an_event_is_found_again,
     lost_scripts_come_back,
     express_sees_no_key_of_ours,
+    a_retired_id_ends_for_express_too,
+    a_regeneration_does_not_escape_a_revocation,
 );
 
 const EXPRESS: &str = r#"{"cookie":{"originalMaxAge":3600000,"expires":"2030-01-01T00:00:00.000Z","httpOnly":true,"path":"/"},"userId":"u1","views":3}"#;
@@ -293,6 +299,37 @@ async fn express_sees_no_key_of_ours(place: Place) {
         let pattern = format!("{}*", place.options.prefix);
         let keys: Vec<String> = place.run(&cmd(&["KEYS", &pattern])).await;
         assert_eq!(keys, [place.key(&kept.id)]);
+    }
+}
+
+async fn a_retired_id_ends_for_express_too(place: Place) {
+    let store = place.open().await;
+    let (old, other) = (hour(EXPRESS), hour(EXPRESS));
+    for login in [&old, &other] {
+        store.create(login.clone(), now()).await.unwrap();
+    }
+    let grace = now().plus(Duration::from_secs(10));
+    store.replace(&old.id, grace, hour(EXPRESS), now()).await.unwrap();
+    let left: i64 = place.run(&cmd(&["PTTL", &place.key(&old.id)])).await;
+    assert!((1..=10_000).contains(&left), "{left}");
+    store.replace(&other.id, now(), hour(EXPRESS), now()).await.unwrap();
+    assert!(!place.run::<bool>(&cmd(&["EXISTS", &place.key(&other.id)])).await);
+}
+
+/// Two slots, two steps: whichever way they interleave, nobody stays signed in.
+async fn a_regeneration_does_not_escape_a_revocation(place: Place) {
+    let store = Arc::new(place.open().await);
+    for _ in 0..50 {
+        let (old, new) = (hour(EXPRESS), hour(EXPRESS));
+        store.create(old.clone(), now()).await.unwrap();
+        let (regenerating, from, to) = (store.clone(), old.id.clone(), new.clone());
+        let replace = tokio::spawn(async move { regenerating.replace(&from, now(), to, now()).await });
+        store.revoke_all(&user(), None, now()).await.unwrap();
+        let answer = replace.await.unwrap();
+        assert!(matches!(answer, Ok(_) | Err(StoreError::Gone)), "{answer:?}");
+        for login in [old, new] {
+            assert!(live(&store, &login.id).await.is_none(), "a session outlived the revocation");
+        }
     }
 }
 

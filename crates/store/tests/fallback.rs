@@ -123,6 +123,11 @@ async fn a_regeneration_during_an_outage_ends_the_old_id_in_the_primary() {
     fallback.replace(&new.id, now.plus(Duration::from_secs(10)), newer.clone(), now).await.unwrap();
     assert!(matches!(fallback.load(&new.id, now).await.unwrap(), Lookup::Live(s) if s.retires_at.is_some()));
     outages.set(Power::On);
+    // The primary has been told of everything else by then; the grace goes on here until it is over.
+    outages::eventually(async || (outages.in_primary(&newer.id).await.is_some()).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(fallback.info().degraded.is_some());
+    assert!(matches!(fallback.load(&new.id, now).await.unwrap(), Lookup::Live(s) if s.retires_at.is_some()));
     outages.advance(Duration::from_secs(11));
     outages.whole_again().await;
     for gone in [&old.id, &new.id] {
@@ -412,6 +417,10 @@ async fn play(steps: Vec<Step>) {
     }
     outages.set(Power::On);
     outages.whole_again().await;
+    verify(&outages, sessions).await;
+}
+
+async fn verify(outages: &Outages, sessions: Vec<(NewLogin, Known)>) {
     for (login, known) in sessions {
         match outages.in_primary(&login.id).await {
             None => assert!(known.ended || known.perhaps_ended, "an acknowledged session is lost"),

@@ -1,5 +1,11 @@
 //! One contract for every user directory: memory, SQLite, Postgres, and a spool in front of one that fails.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a step of a test that fails must stop the test"
+)]
+
 use async_trait::async_trait;
 use sessile_core::user::{Arrival, ProviderId, User, UserDirectory, UserUuid};
 use sessile_core::{StoreError, Timestamp};

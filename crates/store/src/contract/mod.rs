@@ -4,8 +4,13 @@
 //! turns the list into tests, so that no engine can forget a case; a case that is missing from the list does not
 //! compile without a warning, because nothing uses it. Engines differ only where [`Capabilities`] says so.
 //!
-//! ```ignore
-//! async fn engine() -> sessile_store::contract::TestStore { … }
+//! ```
+//! use sessile_store::{Choice, LoginOptions, contract::TestStore, memory::MemoryLogins};
+//!
+//! async fn engine() -> TestStore {
+//!     let options = LoginOptions { events: Choice::Yes, ..LoginOptions::default() };
+//!     TestStore::new(std::sync::Arc::new(MemoryLogins::new(options)))
+//! }
 //! sessile_store::contract!(engine);
 //! ```
 //!

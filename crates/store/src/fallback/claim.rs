@@ -34,8 +34,8 @@ impl Claim {
             );
             return Err(OpenError::Unusable { what });
         }
-        let orphans = claims.split_off(1);
-        claims.pop().map(|own| (own, orphans)).ok_or_else(|| OpenError::Unusable { what: String::new() })
+        let own = claims.remove(0);
+        Ok((own, claims))
     }
 
     fn try_new(file: PathBuf) -> Result<Option<Self>, OpenError> {

@@ -103,7 +103,8 @@ impl Drain {
         match self.asked(self.primary.create(login, now)).await {
             Ok(_) => {}
             Err(StoreError::Taken) => self.merge(id, &waiting).await?,
-            Err(error) => return Err(error),
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            Err(refused) => return self.spool.set_aside(id, &refused.to_string()).await,
         }
         self.spool.remove(id, &waiting).await
     }

@@ -297,14 +297,15 @@ impl Spool {
             Ok((data, origin))
         });
         let Ok((data, origin)) = parsed else {
-            self.set_aside(id).await?;
+            self.set_aside(id, "it cannot be read").await?;
             return Ok(None);
         };
         Ok(Some(Waiting { data, origin, expires_at: Timestamp::from_unix_ms(expires_at), version }))
     }
 
-    async fn set_aside(&self, id: &LoginId) -> Result<(), StoreError> {
-        tracing::error!(session = %id.fingerprint(), "a spooled session cannot be read; it is set aside");
+    /// Keeps what the primary will never take out of the way, for whoever looks into it.
+    pub(super) async fn set_aside(&self, id: &LoginId, why: &str) -> Result<(), StoreError> {
+        tracing::error!(session = %id.fingerprint(), why, "a spooled session was set aside in spool_unreadable");
         let key = id.expose().to_owned();
         self.logins
             .write(move |desk| {

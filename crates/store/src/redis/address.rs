@@ -72,7 +72,10 @@ mod tests {
     #[test]
     fn the_forms_are_told_apart_and_show_no_password() {
         let plain = parse("redis://user:hunter2@cache.example:6380/2");
-        assert_eq!((plain.place.as_str(), plain.says_cluster, plain.tls), ("cache.example:6380/2", false, false));
+        assert_eq!(
+            (plain.place.as_str(), plain.says_cluster, plain.tls),
+            ("cache.example:6380/2", false, false)
+        );
         let list = parse("rediss://:hunter2@a:1,b:2");
         assert_eq!((list.place.as_str(), list.says_cluster, list.tls), ("a:1, b:2", true, true));
         assert_eq!(list.nodes[1].redis_settings().password(), Some("hunter2"));
@@ -82,7 +85,8 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_without_repeating_it() {
-        for bad in ["redis:", "redis://", "redis://u:hunter2@", "http://h", "redis://h:port", "redis://a,,b"] {
+        for bad in ["redis:", "redis://", "redis://u:hunter2@", "http://h", "redis://h:port", "redis://a,,b"]
+        {
             let error = Address::parse(bad).err().map(|error| error.to_string());
             let error = error.unwrap_or_else(|| panic!("{bad} was accepted"));
             assert!(error.contains("redis+cluster://") && !error.contains("hunter2"), "{error}");

@@ -14,8 +14,8 @@ use crate::options::{Choice, LoginOptions};
 use async_trait::async_trait;
 use redis::Cmd;
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginEventKind, LoginId, Persistence, Revoked, StoreInfo, Swept,
-    UserId,
+    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginEventKind, LoginId, Persistence, Revoked,
+    StoreInfo, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::time::Duration;
@@ -37,6 +37,14 @@ pub(crate) struct RedisEngine {
 pub(super) struct Item<'a, const ARGS: usize> {
     pub(super) id: &'a LoginId,
     pub(super) args: [String; ARGS],
+}
+
+/// What became of an id that was to retire.
+#[derive(PartialEq, Eq)]
+enum Retired {
+    Yes,
+    /// Somebody ended it meanwhile.
+    WasEnded,
 }
 
 /// Which keys of a session a script takes, in this order.
@@ -63,13 +71,18 @@ impl RedisEngine {
         &self.server
     }
 
+    /// Whether the keys of that session can be together.
+    pub(super) fn can_place(&self, id: &LoginId) -> bool {
+        self.server.is_single() || self.names.shares_slot(id)
+    }
+
     /// The ids' places, grouped by what one command may name. Ids that Cluster cannot place are in no group.
     pub(super) fn groups<'a>(&self, ids: impl Iterator<Item = &'a LoginId>) -> Vec<Vec<usize>> {
         if self.server.is_single() {
             let all: Vec<usize> = ids.enumerate().map(|(at, _)| at).collect();
             return if all.is_empty() { Vec::new() } else { vec![all] };
         }
-        ids.enumerate().filter(|(_, id)| self.names.shares_slot(id)).map(|(at, _)| vec![at]).collect()
+        ids.enumerate().filter(|(_, id)| self.can_place(id)).map(|(at, _)| vec![at]).collect()
     }
 
     /// Runs a script over all items; the answer is its number for each, 0 for an id that cannot be placed.
@@ -129,7 +142,8 @@ impl RedisEngine {
         let mut items = Vec::with_capacity(inserts.len());
         for insert in inserts {
             let (id, expires_at) = (&insert.login.id, insert.login.expires_at);
-            before.extend(insert.user.iter().map(|user| people::index(self, user, id, expires_at)));
+            let indexed = insert.user.iter().filter(|_| self.can_place(id));
+            before.extend(indexed.map(|user| people::index(self, user, id, expires_at)));
             let event = outbox::entry(self, &Told { kind, id, user: insert.user.as_ref(), at: now });
             items.push(Item { id, args: [insert.json.to_owned(), moment(expires_at), event] });
         }
@@ -140,6 +154,18 @@ impl RedisEngine {
             _ => Inserted::Taken,
         };
         Ok(inserts.iter().zip(made).map(answer).collect())
+    }
+
+    /// Lets an id answer until `retires_at` only, and remembers that.
+    async fn retire(&self, id: &LoginId, retires_at: Timestamp) -> Result<Retired, StoreError> {
+        let (keys, remember) = (self.names.keys(id), REMEMBER.as_millis().to_string());
+        let args = [&*moment(retires_at), &*remember];
+        let call = self.server.scripts.retire.call(&[&keys.session, &keys.mark], &args);
+        match number(&self.server.one(call).await?) {
+            Some(1) => Ok(Retired::Yes),
+            Some(0) => Ok(Retired::WasEnded),
+            _ => Err(self.server.odd()),
+        }
     }
 
     /// Ends sessions; says of each whether it was live.
@@ -153,7 +179,8 @@ impl RedisEngine {
             let event = |kind| outbox::entry(self, &Told { kind, id, user: user.as_ref(), at: now });
             [event(reason.into()), event(LoginEventKind::Expired)]
         };
-        let items: Vec<Item<'_, 2>> = sessions.iter().map(|pair| Item { id: &pair.0, args: item(pair) }).collect();
+        let items: Vec<Item<'_, 2>> =
+            sessions.iter().map(|pair| Item { id: &pair.0, args: item(pair) }).collect();
         let mut after = outbox::due(self, sessions.iter().map(|(id, _)| id));
         let indexed = sessions.iter().filter_map(|(id, user)| Some((id, user.as_ref()?)));
         after.extend(indexed.map(|(id, user)| people::forget(self, user, id)));
@@ -184,7 +211,8 @@ impl LoginEngine for RedisEngine {
             let expected = format!("{:016x}", swap.expected.0);
             [expected, swap.json.to_owned(), moment(swap.expires_at)]
         };
-        let items: Vec<Item<'_, 3>> = swaps.iter().map(|swap| Item { id: swap.id, args: item(swap) }).collect();
+        let items: Vec<Item<'_, 3>> =
+            swaps.iter().map(|swap| Item { id: swap.id, args: item(swap) }).collect();
         let script = &self.server.scripts.swap;
         let done = self.run(script, Takes::Two, &[moment(now)], &items, (before, Vec::new())).await?;
         let answer = |(swap, done): (&Swap<'_>, i64)| match done {
@@ -194,7 +222,11 @@ impl LoginEngine for RedisEngine {
         Ok(swaps.iter().zip(done).map(answer).collect())
     }
 
-    async fn extend(&self, touches: &[(LoginId, Timestamp)], now: Timestamp) -> Result<Vec<Extended>, StoreError> {
+    async fn extend(
+        &self,
+        touches: &[(LoginId, Timestamp)],
+        now: Timestamp,
+    ) -> Result<Vec<Extended>, StoreError> {
         let items: Vec<Item<'_, 1>> =
             touches.iter().map(|(id, expires_at)| Item { id, args: [moment(*expires_at)] }).collect();
         let script = &self.server.scripts.extend;
@@ -232,15 +264,9 @@ impl LoginEngine for RedisEngine {
         let Some(Inserted::Done(version)) = made.first().copied() else {
             return Ok(Inserted::Taken);
         };
-        let item = Item { id: old, args: [moment(retires_at), REMEMBER.as_millis().to_string()] };
-        let keys = self.names.keys(item.id);
-        if self.server.is_single() || self.names.shares_slot(old) {
-            let args: Vec<&str> = item.args.iter().map(String::as_str).collect();
-            let retire = self.server.scripts.retire.call(&[&keys.session, &keys.mark], &args);
-            if number(&self.server.one(retire).await?) != Some(1) {
-                self.end(&[(new.clone(), insert.user.clone())], EndReason::Revoked, now).await?;
-                return Err(StoreError::Gone);
-            }
+        if self.can_place(old) && self.retire(old, retires_at).await? == Retired::WasEnded {
+            self.end(&[(new.clone(), insert.user.clone())], EndReason::Revoked, now).await?;
+            return Err(StoreError::Gone);
         }
         Ok(Inserted::Done(version))
     }
@@ -254,11 +280,21 @@ impl LoginEngine for RedisEngine {
         people::list(self, user, now).await
     }
 
-    async fn revoke(&self, user: &UserId, handle: &DeviceHandle, now: Timestamp) -> Result<Revoked, StoreError> {
+    async fn revoke(
+        &self,
+        user: &UserId,
+        handle: &DeviceHandle,
+        now: Timestamp,
+    ) -> Result<Revoked, StoreError> {
         people::revoke(self, user, handle, now).await
     }
 
-    async fn revoke_all(&self, user: &UserId, except: Option<&LoginId>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn revoke_all(
+        &self,
+        user: &UserId,
+        except: Option<&LoginId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         people::revoke_all(self, user, except, now).await
     }
 

@@ -30,7 +30,8 @@ impl RedisFacts {
     pub fn advice(&self) -> Vec<String> {
         let mut advice = Vec::new();
         if let Some(policy) = self.maxmemory_policy.as_deref().filter(|policy| *policy != "noeviction") {
-            let when = if self.maxmemory == Some(0) { "once a memory limit is set" } else { "when memory is full" };
+            let when =
+                if self.maxmemory == Some(0) { "once a memory limit is set" } else { "when memory is full" };
             advice.push(format!(
                 "maxmemory-policy is {policy}: {when}, Redis drops sessions that are still valid, and people are \
                  logged out. Set maxmemory-policy noeviction"
@@ -44,7 +45,8 @@ impl RedisFacts {
         }
         if self.last_writes_ok == Some(false) {
             advice.push(
-                "Redis could not write its last snapshot or log to disk: check its disk and its log".to_owned(),
+                "Redis could not write its last snapshot or log to disk: check its disk and its log"
+                    .to_owned(),
             );
         }
         advice
@@ -115,9 +117,17 @@ mod tests {
         };
         assert!(good.advice().is_empty());
         let policy = Some("allkeys-lru".to_owned());
-        let bad = RedisFacts { maxmemory_policy: policy, appendonly: Some(false), last_writes_ok: Some(false), ..good };
+        let bad = RedisFacts {
+            maxmemory_policy: policy,
+            appendonly: Some(false),
+            last_writes_ok: Some(false),
+            ..good
+        };
         let advice = bad.advice().join("\n");
-        assert!(advice.contains("maxmemory-policy noeviction") && advice.contains("appendonly yes"), "{advice}");
+        assert!(
+            advice.contains("maxmemory-policy noeviction") && advice.contains("appendonly yes"),
+            "{advice}"
+        );
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn new(prefix: &str) -> Result<Self, OpenError> {
         if OURS.starts_with(prefix) || prefix.starts_with(OURS) {
-            let what = format!("the Redis key prefix {prefix:?} would cover keys of our own; choose one like sess:");
+            let what =
+                format!("the Redis key prefix {prefix:?} would cover keys of our own; choose one like sess:");
             return Err(OpenError::Unusable { what });
         }
         let digest = Sha256::digest(prefix.as_bytes());
@@ -43,7 +44,11 @@ impl Names {
     pub(super) fn keys(&self, id: &LoginId) -> Keys {
         let session = format!("{}{}", self.prefix, id.expose());
         let beside = beside(&session);
-        Keys { mark: format!("sessile:mark:{beside}"), events: format!("{}{beside}", self.events_prefix()), session }
+        Keys {
+            mark: format!("sessile:mark:{beside}"),
+            events: format!("{}{beside}", self.events_prefix()),
+            session,
+        }
     }
 
     /// Whether a key of ours can share the slot of that session's key. Not so for a few ids with a stray `}`, which

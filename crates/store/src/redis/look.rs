@@ -175,15 +175,20 @@ mod tests {
     #[test]
     fn a_mark_outweighs_whatever_a_late_writer_left() {
         let at = Timestamp::from_unix_ms;
-        let seen = |mark, json: Option<&str>| Seen { json: json.map(str::to_owned), mark, expires_at: at(100) };
+        let seen =
+            |mark, json: Option<&str>| Seen { json: json.map(str::to_owned), mark, expires_at: at(100) };
         let found = |mark, json| seen(mark, json).into_found();
         assert!(matches!(found(Some(Mark::Ended), Some("{}")), Found::Ended));
         assert!(matches!(found(Some(Mark::Expired), Some("{}")), Found::Nothing));
         assert!(matches!(found(Some(Mark::Retires(at(5))), None), Found::Ended));
-        assert!(matches!(found(Some(Mark::Retires(at(5))), Some("{}")), Found::Row(row) if row.expires_at == at(5)));
+        assert!(
+            matches!(found(Some(Mark::Retires(at(5))), Some("{}")), Found::Row(row) if row.expires_at == at(5))
+        );
         assert!(seen(Some(Mark::Retires(at(5))), Some("{}")).is_live(at(4)));
         assert!(!seen(Some(Mark::Retires(at(5))), Some("{}")).is_live(at(5)));
-        assert!(!seen(Some(Mark::Ended), Some("{}")).is_live(at(4)) && !seen(None, Some("{}")).is_live(at(100)));
+        assert!(
+            !seen(Some(Mark::Ended), Some("{}")).is_live(at(4)) && !seen(None, Some("{}")).is_live(at(100))
+        );
         assert_eq!(parse_mark("r123"), Some(Mark::Retires(at(123))));
         assert_eq!(parse_mark("?"), None);
     }

@@ -27,8 +27,8 @@ use engine::RedisEngine;
 use keys::Names;
 use server::Server;
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginChange, LoginEvent, LoginId, LoginStore, Lookup, NewLogin, Revoked,
-    StoreInfo, Stored, Swept, UserId,
+    DeviceHandle, EndReason, ListedLogin, LoginChange, LoginEvent, LoginId, LoginStore, Lookup, NewLogin,
+    Revoked, StoreInfo, Stored, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::sync::Arc;
@@ -100,10 +100,20 @@ impl LoginStore for RedisLogins {
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<ListedLogin>, StoreError> {
         self.0.list(user, now).await
     }
-    async fn revoke(&self, user: &UserId, handle: &DeviceHandle, now: Timestamp) -> Result<Revoked, StoreError> {
+    async fn revoke(
+        &self,
+        user: &UserId,
+        handle: &DeviceHandle,
+        now: Timestamp,
+    ) -> Result<Revoked, StoreError> {
         self.0.revoke(user, handle, now).await
     }
-    async fn revoke_all(&self, user: &UserId, except: Option<&LoginId>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn revoke_all(
+        &self,
+        user: &UserId,
+        except: Option<&LoginId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         self.0.revoke_all(user, except, now).await
     }
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {

@@ -46,7 +46,11 @@ pub(super) fn due<'a>(engine: &RedisEngine, ids: impl Iterator<Item = &'a LoginI
         return Vec::new();
     }
     let ids: Vec<&str> = ids.map(LoginId::expose).collect();
-    if ids.is_empty() { Vec::new() } else { vec![engine.server().scripts.due.call(&[&engine.names.due()], &ids)] }
+    if ids.is_empty() {
+        Vec::new()
+    } else {
+        vec![engine.server().scripts.due.call(&[&engine.names.due()], &ids)]
+    }
 }
 
 /// The noted sessions of one page, with the score that a note has.
@@ -129,7 +133,9 @@ pub(super) async fn settle(engine: &RedisEngine, events: &[LoginEvent]) -> Resul
             }
         }
         let left = engine.server().send(calls).await?;
-        done.extend(settled.into_iter().zip(left).filter(|(_, left)| number(left) == Some(0)).map(|(note, _)| note));
+        done.extend(
+            settled.into_iter().zip(left).filter(|(_, left)| number(left) == Some(0)).map(|(note, _)| note),
+        );
         if last || taken.is_empty() {
             break;
         }

@@ -56,7 +56,9 @@ async fn theirs(engine: &RedisEngine, user: &UserId, now: Timestamp) -> Result<V
             let data = seen.data();
             let is_theirs = data.as_ref().and_then(|data| data.user(&engine.user_key)).as_ref() == Some(user);
             match data {
-                Some(data) if is_theirs && seen.is_live(now) => theirs.push(Theirs { id: id.clone(), seen, data }),
+                Some(data) if is_theirs && seen.is_live(now) => {
+                    theirs.push(Theirs { id: id.clone(), seen, data })
+                }
                 _ if leads_nowhere(&seen, is_theirs, now) => astray.push(forget(engine, user, id)),
                 _ => {}
             }

@@ -73,7 +73,9 @@ impl Server {
             what: cause.to_string(),
         };
         let single = match address.nodes.first() {
-            Some(node) if !address.says_cluster => Some(limit(connect_single(node.clone())).await.map_err(unreachable)?),
+            Some(node) if !address.says_cluster => {
+                Some(limit(connect_single(node.clone())).await.map_err(unreachable)?)
+            }
             _ => None,
         };
         let mut server = match single {
@@ -156,7 +158,8 @@ impl Server {
             match self.link.clone() {
                 Link::Single(mut link) => link.send_packed_command(&cmd).await,
                 Link::Cluster(mut link) => {
-                    link.route_command(cmd, RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary)).await
+                    link.route_command(cmd, RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary))
+                        .await
                 }
             }
         };
@@ -207,7 +210,8 @@ impl Server {
             }
         };
         let mut parts = items(self.within(call).await?).into_iter();
-        let cursor = parts.next().and_then(text).and_then(|cursor| cursor.parse().ok()).ok_or_else(|| self.odd())?;
+        let cursor =
+            parts.next().and_then(text).and_then(|cursor| cursor.parse().ok()).ok_or_else(|| self.odd())?;
         let keys = parts.next().map(items).unwrap_or_default();
         Ok((cursor, keys.into_iter().filter_map(text).collect()))
     }
@@ -217,7 +221,11 @@ impl Server {
     }
 
     async fn load_scripts(&self) -> Result<(), RedisError> {
-        self.attempt(&pipeline(self.scripts.loads())).await?.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+        self.attempt(&pipeline(self.scripts.loads()))
+            .await?
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()
+            .map(drop)
     }
 
     /// The outer error: nothing is known. The inner one: the server refused that command.

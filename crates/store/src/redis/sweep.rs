@@ -48,7 +48,8 @@ pub(super) async fn sweep(engine: &RedisEngine, now: Timestamp, batch: usize) ->
     if round.left.is_empty() {
         let phases = [Phase::Events, Phase::Users, Phase::Sessions];
         let nodes = engine.server().nodes().await?;
-        round.left = phases.into_iter().flat_map(|phase| nodes.iter().map(move |node| (*node, phase))).collect();
+        round.left =
+            phases.into_iter().flat_map(|phase| nodes.iter().map(move |node| (*node, phase))).collect();
         round.cursor = 0;
     }
     let Some(&(node, phase)) = round.left.last() else {
@@ -82,7 +83,12 @@ struct Over {
     user: Option<UserId>,
 }
 
-async fn sessions(engine: &RedisEngine, keys: &[String], now: Timestamp, batch: usize) -> Result<Step, StoreError> {
+async fn sessions(
+    engine: &RedisEngine,
+    keys: &[String],
+    now: Timestamp,
+    batch: usize,
+) -> Result<Step, StoreError> {
     let ids: Vec<LoginId> = keys.iter().filter_map(|key| engine.names.id_of_session(key)).collect();
     let (mut over, mut index) = (Vec::new(), Vec::new());
     let found = engine.look(&ids).await?;
@@ -121,7 +127,12 @@ async fn expire(engine: &RedisEngine, over: &[Over], now: Timestamp) -> Result<V
 }
 
 /// Entries whose expiry is past: the session was prolonged since, or it is over.
-async fn users(engine: &RedisEngine, keys: &[String], now: Timestamp, batch: usize) -> Result<Step, StoreError> {
+async fn users(
+    engine: &RedisEngine,
+    keys: &[String],
+    now: Timestamp,
+    batch: usize,
+) -> Result<Step, StoreError> {
     let users: Vec<UserId> = keys.iter().filter_map(|key| engine.names.user_of(key)).collect();
     let due = |user: &UserId| {
         let mut cmd = redis::cmd("ZRANGE");
@@ -141,7 +152,7 @@ async fn users(engine: &RedisEngine, keys: &[String], now: Timestamp, batch: usi
     let seen = engine.look(&ids).await?;
     let (mut over, mut mend) = (Vec::new(), Vec::new());
     for ((user, id), seen) in entries.into_iter().zip(seen) {
-        match standing(engine, &user, &seen, now) {
+        match standing(engine, &user, &id, &seen, now) {
             Standing::Theirs => mend.push(people::index(engine, &user, &id, seen.expires_at)),
             Standing::Astray => mend.push(people::forget(engine, &user, &id)),
             Standing::Over => over.push(Over { id, user: Some(user) }),
@@ -161,9 +172,10 @@ enum Standing {
     Over,
 }
 
-fn standing(engine: &RedisEngine, user: &UserId, seen: &Seen, now: Timestamp) -> Standing {
+fn standing(engine: &RedisEngine, user: &UserId, id: &LoginId, seen: &Seen, now: Timestamp) -> Standing {
     let owner = seen.user(&engine.user_key);
     match seen.mark {
+        _ if !engine.can_place(id) => Standing::Astray,
         Some(Mark::Ended | Mark::Expired) => Standing::Astray,
         _ if !seen.is_live(now) => Standing::Over,
         _ if owner.as_ref() == Some(user) => Standing::Theirs,

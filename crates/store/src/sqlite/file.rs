@@ -19,6 +19,8 @@ const WAL_ATTEMPTS_MAX: usize = 500;
 const WAL_PAUSE: Duration = Duration::from_millis(10);
 /// Pages in the log before it is folded into the file (32 MiB): rarely enough not to be felt.
 const CHECKPOINT_PAGES: i64 = 8192;
+/// Pages of one large batch stay in memory until its commit (16 MiB; a negative size is in KiB).
+const WRITER_CACHE_KIB: i64 = -16 * 1024;
 const MMAP_BYTES: i64 = 256 * 1024 * 1024;
 const STATEMENTS_MAX: usize = 32;
 
@@ -33,6 +35,7 @@ pub(super) fn open_writer(path: &Path, create: Choice, sql: &Sql) -> Result<Conn
     write_ahead(&db).unopened(path)?;
     db.pragma_update(None, "synchronous", "FULL").unopened(path)?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).unopened(path)?;
+    db.pragma_update(None, "cache_size", WRITER_CACHE_KIB).unopened(path)?;
     db.pragma_update(None, "foreign_keys", true).unopened(path)?;
     common(&db).unopened(path)?;
     migrate(&mut db, path, create, sql)?;

@@ -14,7 +14,8 @@ pub struct MemoryUsers(Mutex<HashMap<UserUuid, User>>);
 impl UserDirectory for MemoryUsers {
     async fn sign_in(&self, arrival: &Arrival) -> Result<User, StoreError> {
         let mut users = self.0.lock();
-        let user = users.entry(ProviderId::derived_user(&arrival.who)).or_insert_with(|| arrival.as_new_user());
+        let user =
+            users.entry(ProviderId::derived_user(&arrival.who)).or_insert_with(|| arrival.as_new_user());
         if arrival.email.is_some() {
             user.email.clone_from(&arrival.email);
         }

@@ -98,7 +98,8 @@ impl SqliteUsers {
     ) -> Result<R, StoreError> {
         let this = self.clone();
         let done = tokio::task::spawn_blocking(move || {
-            work(&mut this.db.lock()).map_err(|error| StoreError::unavailable(SqliteFault::new(&this.path, &error)))
+            work(&mut this.db.lock())
+                .map_err(|error| StoreError::unavailable(SqliteFault::new(&this.path, &error)))
         });
         done.await.map_err(StoreError::unavailable)?
     }

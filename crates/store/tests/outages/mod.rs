@@ -251,7 +251,8 @@ impl Outages {
 
     /// The spool files in the folder.
     pub(crate) fn files(&self) -> Vec<String> {
-        let names = std::fs::read_dir(self.folder.path()).must("the folder").map(|f| f.must("a file").file_name());
+        let names =
+            std::fs::read_dir(self.folder.path()).must("the folder").map(|f| f.must("a file").file_name());
         let mut names: Vec<String> =
             names.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".db")).collect();
         names.sort();

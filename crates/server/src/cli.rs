@@ -1,0 +1,100 @@
+//! The command line: what can be asked for, and the help that says so.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it could not be done: the store does not answer, a check failed
+  2  it was asked for wrongly: arguments, configuration, a port in use
+
+Settings come from the environment, and from sessile.toml (the same names in lower case).
+The first steps:  sessile dev       then, before production:  sessile doctor";
+
+/// Sessions that stay put: through restarts, redeploys, races and outages.
+#[derive(Debug, Parser)]
+#[command(name = "sessile", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Configuration file; without it, sessile.toml is read where it exists
+    #[arg(long, global = true, value_name = "FILE", env = "SESSILE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve; production unless SESSILE_ENV (or NODE_ENV) says development
+    #[command(after_help = EXIT_CODES)]
+    Serve,
+    /// Try it out: serve in development with a stand-in for Whop and a data folder
+    #[command(after_help = EXIT_CODES)]
+    Dev,
+    /// Remove expired sessions, in batches, then stop: for cron and serverless functions
+    #[command(after_help = EXIT_CODES)]
+    Sweep(SweepArgs),
+    /// Check the configuration against reality and say what to do
+    #[command(after_help = EXIT_CODES)]
+    Doctor(DoctorArgs),
+    /// Create or update the tables; or show how they are
+    #[command(after_help = EXIT_CODES)]
+    Migrate(MigrateArgs),
+}
+
+/// `sessile sweep`.
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// Sweep until nothing is left, then stop (the only way there is: `serve` sweeps continuously by itself)
+    #[arg(long, required = true)]
+    pub once: bool,
+    /// Sessions that one statement removes at most
+    #[arg(long, default_value_t = crate::sweeper::BATCH, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch: u32,
+}
+
+/// `sessile doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sessile migrate`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct MigrateArgs {
+    /// Print the SQL and change nothing
+    #[arg(long)]
+    pub print_sql: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub action: Option<MigrateAction>,
+}
+
+/// `sessile migrate up` and its sibling.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum MigrateAction {
+    /// Create what is missing (the default)
+    Up,
+    /// Show what is there
+    Status,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["sessile", "sweep"]).is_err());
+        let sweep = Cli::try_parse_from(["sessile", "sweep", "--once", "--batch", "10"]).unwrap();
+        assert!(matches!(sweep.command, Command::Sweep(SweepArgs { batch: 10, .. })));
+        assert!(Cli::try_parse_from(["sessile", "migrate", "--print-sql", "up"]).is_err());
+    }
+}

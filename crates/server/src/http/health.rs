@@ -1,0 +1,60 @@
+//! Is the process alive, can it serve, and how is it doing.
+
+use crate::app::App;
+use crate::limits::READY_TIMEOUT;
+use crate::stores::reason_of;
+use crate::telemetry;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde_json::{Value, json};
+use sessile_core::StoreError;
+
+const NO_STORE: [(http::HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
+
+/// `GET /healthz`, `GET /api/health`: says nothing of the stores.
+pub(crate) async fn alive(State(app): State<App>) -> impl IntoResponse {
+    (NO_STORE, Json(json!({ "status": "ok", "timestamp": app.clock.now().to_iso8601() })))
+}
+
+/// `GET /readyz`: 503 only when it cannot serve; a fallback that stands in is `degraded`, with the reason.
+pub(crate) async fn ready(State(app): State<App>) -> Response {
+    let store = app.sessions.logins().store();
+    let answer = match tokio::time::timeout(READY_TIMEOUT, store.ping()).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(StoreError::unavailable(elapsed)),
+    };
+    let info = store.info();
+    let about = |status: &str, why: Value| {
+        let persistent = info.persistence == sessile_core::login::Persistence::Durable;
+        let store = json!({ "engine": info.engine, "persistent": persistent });
+        Json(
+            json!({ "status": status, "why": why, "store": store, "timestamp": app.clock.now().to_iso8601() }),
+        )
+    };
+    match (answer, &info.degraded) {
+        (_, Some(why)) => (NO_STORE, about("degraded", json!(why))).into_response(),
+        (Ok(()), None) => (NO_STORE, about("ready", Value::Null)).into_response(),
+        (Err(error), None) => {
+            tracing::warn!(error = reason_of(&error), "not ready: session storage did not answer");
+            let why = json!("session storage did not answer");
+            (StatusCode::SERVICE_UNAVAILABLE, NO_STORE, about("unavailable", why)).into_response()
+        }
+    }
+}
+
+/// `GET /metrics`, for Prometheus.
+pub(crate) async fn metrics(State(app): State<App>) -> Response {
+    let degraded = app.sessions.logins().store().info().degraded.is_some();
+    metrics::gauge!(telemetry::DEGRADED).set(if degraded { 1.0 } else { 0.0 });
+    if let Some(Ok(spooled)) = app.fallback.as_ref().map(|fallback| fallback.spooled()) {
+        metrics::gauge!(telemetry::SPOOLED, "what" => "sessions").set(spooled.sessions as f64);
+        metrics::gauge!(telemetry::SPOOLED, "what" => "ends").set(spooled.ends as f64);
+    }
+    match telemetry::render() {
+        Some(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}

@@ -1,0 +1,86 @@
+//! The outermost layer: takes a request in when there is room, names it, bounds its time, and tells log and metrics
+//! how it went. Runs for every request, so it does little and allocates less.
+
+use super::{headers, problem::Problem};
+use crate::app::App;
+use crate::limits::{REQUEST_ID_CHARS_MAX, REQUEST_TIMEOUT};
+use crate::telemetry;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::time::{Duration, Instant};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The label of whatever matches no route: what was asked for is the visitor's word.
+const UNMATCHED: &str = "unmatched";
+
+pub(crate) async fn intake(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = request_id(&app, request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let Ok(_room) = app.requests.try_acquire() else {
+        return sent(&app, Problem::overloaded().into_response(), id);
+    };
+    let under_way = metrics::gauge!(telemetry::IN_FLIGHT);
+    under_way.increment(1.0);
+    let response = match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::too_slow().into_response(),
+    };
+    under_way.decrement(1.0);
+    tell(&method, route.as_ref().map_or(UNMATCHED, MatchedPath::as_str), &response, began.elapsed(), &id);
+    sent(&app, response, id)
+}
+
+fn sent(app: &App, mut response: Response, id: HeaderValue) -> Response {
+    headers::protect(&mut response, &app.content_security_policy);
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// A proxy's or client's own id, when it is harmless in a log; else a new one.
+fn request_id(app: &App, headers: &HeaderMap) -> HeaderValue {
+    let sane = |id: &&HeaderValue| {
+        (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
+            && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
+    };
+    match headers.get(REQUEST_ID).filter(sane) {
+        Some(theirs) => theirs.clone(),
+        None => HeaderValue::try_from(app.next_request_id()).unwrap_or(HeaderValue::from_static("none")),
+    }
+}
+
+fn tell(method: &Method, route: &str, response: &Response, took: Duration, id: &HeaderValue) {
+    let status = response.status();
+    let method = known(method);
+    let labels =
+        [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+    metrics::counter!(telemetry::REQUESTS, &labels).increment(1);
+    metrics::histogram!(telemetry::LATENCY, "route" => route.to_owned()).record(took.as_secs_f64());
+    let ms = u64::try_from(took.as_micros()).map_or(f64::MAX, |us| us as f64 / 1000.0);
+    let request_id = id.to_str().unwrap_or_default();
+    match route {
+        // Probes come every few seconds and say nothing new.
+        "/healthz" | "/readyz" | "/metrics" | "/api/health" if status.is_success() => {
+            tracing::debug!(method, route, status = status.as_u16(), ms, request_id, "request");
+        }
+        _ => tracing::info!(method, route, status = status.as_u16(), ms, request_id, "request"),
+    }
+}
+
+/// Methods are an open set; labels are not.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        _ => "OTHER",
+    }
+}

@@ -1,0 +1,98 @@
+//! The pages around the dashboard: landing, not found, not configured, store away, and "really log out?".
+
+use super::frame;
+use maud::{Markup, html};
+
+/// `/`.
+pub(crate) fn landing(signed_in: bool, sign_in: &str, development: bool) -> Markup {
+    let corner = html! {
+        @if signed_in { a.button href="/dashboard" { "Dashboard" } }
+    };
+    frame(
+        "Sign in",
+        &corner,
+        &html! {
+            section.card.hero {
+                h1 { "Sign-ins that outlive restarts, deploys and outages." }
+                p.soft {
+                    "This server remembers who is signed in: durably, behind the cookies and tables that your application "
+                    "already uses. Everybody sees their own devices, and can sign any of them out."
+                }
+                div.actions {
+                    @if signed_in {
+                        a.button.main href="/dashboard" { "Go to your dashboard" }
+                    } @else {
+                        a.button.main href=(sign_in) { "Sign in" }
+                    }
+                    @if development && !signed_in {
+                        a.button href="/auth/dev" { "Skip the provider" }
+                    }
+                }
+            }
+            @if development {
+                p.soft.small {
+                    "Development: this server is for your own machine only."
+                }
+            }
+        },
+    )
+}
+
+/// 404.
+pub(crate) fn not_found() -> Markup {
+    notice("Not found", &html! { p.soft { "Nothing is served at this address." } })
+}
+
+/// 501.
+pub(crate) fn not_configured(what: &str, names: &[&str], development: bool) -> Markup {
+    notice(
+        "Not configured",
+        &html! {
+            p.soft { (what) " is not set up on this server. Whoever runs it sets these variables and starts it again:" }
+            ul.plain { @for name in names { li { code { (name) } } } }
+            @if development {
+                p.soft { "In development, " a href="/auth/dev" { "/auth/dev" } " signs in without a provider." }
+            }
+        },
+    )
+}
+
+/// 503.
+pub(crate) fn away() -> Markup {
+    notice(
+        "One moment",
+        &html! {
+            p.soft {
+                "Session storage does not answer right now. You are not signed out: reload this page in a few seconds."
+            }
+        },
+    )
+}
+
+/// A GET of `/logout` that came from another site.
+pub(crate) fn really_log_out() -> Markup {
+    frame(
+        "Sign out",
+        &html! {},
+        &html! {
+            section.card {
+                h1 { "Sign out?" }
+                p.soft { "Another site sent you here. Nothing has happened yet." }
+                div.actions {
+                    form method="post" action="/logout" { button.bad type="submit" { "Sign out" } }
+                    a.button href="/dashboard" { "Stay signed in" }
+                }
+            }
+        },
+    )
+}
+
+fn notice(title: &str, content: &Markup) -> Markup {
+    frame(
+        title,
+        &html! {},
+        &html! {
+            section.card { h1 { (title) } (content) div.actions { a.button href="/" { "Back to the start" } } }
+        },
+    )
+}

@@ -1,0 +1,136 @@
+//! Wiring of the stores: login sessions with their fallback, and users, as the configuration chose them.
+//!
+//! Called once at the start of `serve`, `dev` and `sweep`. The only place of the program that knows engines.
+
+use crate::config::Config;
+use crate::exit::Stop;
+use sessile::LoginStore;
+use sessile_core::user::UserDirectory;
+use sessile_core::{Clock, StoreError};
+use sessile_store::fallback::Fallback;
+use sessile_store::users::{MemoryUsers, PostgresUsers, SpooledUsers, SqliteUsers};
+use sessile_store::{Choice, LoginOptions, OpenError, StoreUrl, open_logins};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often spooled arrivals are offered to the users' database.
+const DRAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the store may take to be there at the start.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Everything that is stored, behind its traits.
+pub struct Stores {
+    /// Login sessions.
+    pub logins: Arc<dyn LoginStore>,
+    /// The same, where a spool stands behind it: for metrics.
+    pub fallback: Option<Arc<Fallback>>,
+    /// Users.
+    pub users: Arc<dyn UserDirectory>,
+    spooled_users: Option<Arc<SpooledUsers>>,
+}
+
+impl Stores {
+    /// Opens both, and creates what is missing.
+    ///
+    /// # Errors
+    /// [`Stop`] says what to do.
+    pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Stop> {
+        let opened = async {
+            let (logins, fallback) = logins(config, clock).await?;
+            let (users, spooled_users) = users(config).await?;
+            Ok(Self { logins, fallback, users, spooled_users })
+        };
+        let late =
+            || Stop::failed(format!("session storage did not answer within {} s", OPEN_TIMEOUT.as_secs()));
+        tokio::time::timeout(OPEN_TIMEOUT, opened).await.map_err(|_| late())?
+    }
+
+    /// Hands over what was spooled for the users' database, until the future is dropped.
+    pub fn drain_users(&self) -> impl Future<Output = ()> + Send + 'static {
+        let spooled = self.spooled_users.clone();
+        async move {
+            let Some(users) = spooled else { return };
+            loop {
+                tokio::time::sleep(DRAIN_INTERVAL).await;
+                match users.drain().await {
+                    Ok(0) => {}
+                    Ok(handed) => tracing::info!(handed, "spooled users handed over"),
+                    Err(error) => tracing::debug!(%error, "spooled users wait"),
+                }
+            }
+        }
+    }
+}
+
+type Logins = (Arc<dyn LoginStore>, Option<Arc<Fallback>>);
+
+async fn logins(config: &Config, clock: Arc<dyn Clock>) -> Result<Logins, Stop> {
+    let options = options_for(&config.store.login, &config.login_options);
+    let primary = open_logins(config.store.login_url.expose(), &options).await?;
+    if !is_server(&config.store.login) {
+        return Ok((primary, None));
+    }
+    let spool = config.in_data("login-spool.db");
+    match Fallback::open(primary.clone(), &spool, &options, clock).await {
+        Ok(fallback) => {
+            let fallback = Arc::new(fallback);
+            Ok((fallback.clone(), Some(fallback)))
+        }
+        // A read-only disk is no reason not to serve; it is one to say so.
+        Err(error @ (OpenError::Unreachable { .. } | OpenError::Schema { .. })) => {
+            tracing::warn!(%error, "without a spool nobody can sign in while the session store is away: make \
+                SESSILE_DATA_DIR a folder that can be written");
+            Ok((primary, None))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Table names mean tables of a server or of the embedded file, not those of another engine.
+pub(crate) fn options_for(url: &StoreUrl, options: &LoginOptions) -> LoginOptions {
+    match url {
+        StoreUrl::Postgres(_) => options.clone(),
+        StoreUrl::Memory | StoreUrl::Sqlite(_) | StoreUrl::Redis(_) => {
+            LoginOptions { schema: None, ..options.clone() }
+        }
+    }
+}
+
+pub(crate) const fn is_server(url: &StoreUrl) -> bool {
+    matches!(url, StoreUrl::Postgres(_) | StoreUrl::Redis(_))
+}
+
+type Users = (Arc<dyn UserDirectory>, Option<Arc<SpooledUsers>>);
+
+async fn users(config: &Config) -> Result<Users, Stop> {
+    let table = &config.users_table;
+    match &config.store.users {
+        StoreUrl::Memory => Ok((Arc::new(MemoryUsers::default()), None)),
+        StoreUrl::Postgres(url) => {
+            let primary: Arc<dyn UserDirectory> =
+                Arc::new(PostgresUsers::open(url, table, Choice::Yes).await?);
+            match SqliteUsers::open(&config.in_data("users-spool.db"), table) {
+                Ok(spool) => {
+                    let users = Arc::new(SpooledUsers::new(primary, spool));
+                    Ok((users.clone(), Some(users)))
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "without a spool nobody can sign in while the users' database is away");
+                    Ok((primary, None))
+                }
+            }
+        }
+        StoreUrl::Sqlite(path) => Ok((Arc::new(SqliteUsers::open(path, table)?), None)),
+        // The configuration never puts users into Redis.
+        StoreUrl::Redis(_) => Ok((Arc::new(SqliteUsers::open(&config.in_data("sessile.db"), table)?), None)),
+    }
+}
+
+/// The innermost reason, which is the one that helps.
+pub(crate) fn reason_of(error: &StoreError) -> String {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}
