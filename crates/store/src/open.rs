@@ -20,7 +20,9 @@ pub enum OpenError {
         what: String,
     },
     /// The server or the file cannot be reached.
-    #[error("{place} does not answer: {what}. Check that it runs, and that address and credentials are right")]
+    #[error(
+        "{place} does not answer: {what}. Check that it runs, and that address and credentials are right"
+    )]
     Unreachable {
         /// Host and database, or the file; no credentials.
         place: String,

@@ -319,7 +319,7 @@ async fn a_retired_id_ends_for_express_too(place: Place) {
 /// Two slots, two steps: whichever way they interleave, nobody stays signed in.
 async fn a_regeneration_does_not_escape_a_revocation(place: Place) {
     let store = Arc::new(place.open().await);
-    for _ in 0..50 {
+    for _ in 0..200 {
         let (old, new) = (hour(EXPRESS), hour(EXPRESS));
         store.create(old.clone(), now()).await.unwrap();
         let (regenerating, from, to) = (store.clone(), old.id.clone(), new.clone());

@@ -27,6 +27,9 @@ pub(crate) struct Shape {
 }
 
 type Answer<R> = Result<R, StoreError>;
+type Reply<R> = oneshot::Sender<Answer<R>>;
+/// Items and where their answers go, in the same order.
+type Batch<T, R> = (Vec<T>, Vec<Reply<R>>);
 type Run<T, R> = Box<dyn Fn(Vec<T>) -> BoxFuture<'static, Vec<Answer<R>>> + Send + Sync>;
 
 /// Gathers items and hands them to one function, a batch at a time.
@@ -40,7 +43,7 @@ struct Shared<T, R> {
 
 struct Queue<T, R> {
     items: Vec<T>,
-    replies: Vec<oneshot::Sender<Answer<R>>>,
+    replies: Vec<Reply<R>>,
     lanes_busy: usize,
 }
 
@@ -76,7 +79,7 @@ enum Part {
 }
 
 impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
-    fn enter(&self, item: T, reply: oneshot::Sender<Answer<R>>) -> Result<Part, StoreError> {
+    fn enter(&self, item: T, reply: Reply<R>) -> Result<Part, StoreError> {
         let mut queue = self.queue.lock();
         if queue.items.len() >= QUEUE_MAX {
             return Err(StoreError::unavailable("more requests wait for the store than it can take"));
@@ -102,7 +105,7 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
     }
 
     /// What has gathered; frees the lane when that is nothing.
-    fn take(&self) -> Option<(Vec<T>, Vec<oneshot::Sender<Answer<R>>>)> {
+    fn take(&self) -> Option<Batch<T, R>> {
         let mut queue = self.queue.lock();
         if queue.items.is_empty() {
             queue.lanes_busy -= 1;
@@ -183,22 +186,29 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::sync::Notify;
 
-    /// A batcher whose first batch waits for the gate; counts batches and items.
-    fn gated() -> (Arc<Batcher<u32, u32>>, Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<Notify>) {
-        let (batches, items, open) =
-            (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-        let (b, i, gate) = (batches.clone(), items.clone(), open.clone());
-        let batcher = Batcher::new(Shape { batch_max: 100, lanes: 1 }, move |batch: Vec<u32>| {
-            let (b, i, gate) = (b.clone(), i.clone(), gate.clone());
-            async move {
-                if b.fetch_add(1, Ordering::SeqCst) == 0 {
-                    gate.notified().await;
-                }
-                i.fetch_add(batch.len(), Ordering::SeqCst);
-                batch.into_iter().map(|n| Ok(n * 2)).collect()
+    /// A batcher whose first batch waits for the gate; it counts batches and items.
+    #[derive(Clone, Default)]
+    struct Gate {
+        batches: Arc<AtomicUsize>,
+        items: Arc<AtomicUsize>,
+        open: Arc<Notify>,
+    }
+
+    impl Gate {
+        async fn pass(self, batch: Vec<u32>) -> Vec<Answer<u32>> {
+            if self.batches.fetch_add(1, Ordering::SeqCst) == 0 {
+                self.open.notified().await;
             }
-        });
-        (Arc::new(batcher), batches, items, open)
+            self.items.fetch_add(batch.len(), Ordering::SeqCst);
+            batch.into_iter().map(|n| Ok(n * 2)).collect()
+        }
+    }
+
+    fn gated() -> (Arc<Batcher<u32, u32>>, Gate) {
+        let gate = Gate::default();
+        let inner = gate.clone();
+        let shape = Shape { batch_max: 100, lanes: 1 };
+        (Arc::new(Batcher::new(shape, move |batch| inner.clone().pass(batch))), gate)
     }
 
     async fn until(mut done: impl FnMut() -> bool) {
@@ -209,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_while_a_batch_is_in_flight_joins_the_next() {
-        let (batcher, batches, _, open) = gated();
+        let (batcher, Gate { batches, open, .. }) = gated();
         let ask = |n: u32| {
             let batcher = batcher.clone();
             tokio::spawn(async move { batcher.ask(n).await.unwrap() })
@@ -229,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_item_is_carried_out_when_its_asker_goes_away() {
-        let (batcher, batches, items, open) = gated();
+        let (batcher, Gate { batches, items, open }) = gated();
         let leader = tokio::spawn({
             let batcher = batcher.clone();
             async move { batcher.ask(1).await }

@@ -46,7 +46,10 @@ pub(super) async fn commit_batch<E: LoginEngine>(engine: Arc<E>, items: Vec<At<L
     }
 }
 
-async fn commit_all<E: LoginEngine>(engine: &E, items: &[At<LoginChange>]) -> Result<Vec<Answer>, StoreError> {
+async fn commit_all<E: LoginEngine>(
+    engine: &E,
+    items: &[At<LoginChange>],
+) -> Result<Vec<Answer>, StoreError> {
     let now = latest(items.iter().map(|(_, now)| *now));
     let mut answers: Vec<Option<Answer>> = items.iter().map(|_| None).collect();
     let mut targets = by_session(items);
@@ -65,7 +68,11 @@ fn by_session(items: &[At<LoginChange>]) -> Vec<Target<'_>> {
     let mut targets: Vec<Target<'_>> = Vec::with_capacity(items.len());
     for (index, (change, _)) in items.iter().enumerate() {
         let at = *place.entry(&change.id).or_insert_with(|| {
-            targets.push(Target { id: &change.id, items: Vec::with_capacity(1), current: change.base.clone() });
+            targets.push(Target {
+                id: &change.id,
+                items: Vec::with_capacity(1),
+                current: change.base.clone(),
+            });
             targets.len() - 1
         });
         targets[at].items.push(index);
@@ -87,7 +94,9 @@ async fn round<'a, E: LoginEngine>(
     for target in targets {
         match propose(items, &target) {
             Ok(proposal) => proposals.push((target, proposal)),
-            Err(refusals) => refusals.into_iter().for_each(|(index, error)| answers[index] = Some(Err(error))),
+            Err(refusals) => {
+                refusals.into_iter().for_each(|(index, error)| answers[index] = Some(Err(error)))
+            }
         }
     }
     let swaps: Vec<Swap<'_>> = proposals
@@ -158,7 +167,9 @@ async fn reread<'a, E: LoginEngine>(
     let mut again = Vec::with_capacity(stale.len());
     for (mut target, found) in stale.into_iter().zip(found) {
         let live = match found {
-            Found::Row(row) if row.expires_at > now && row.retires_at.is_none() => decode(engine, target.id, &row),
+            Found::Row(row) if row.expires_at > now && row.retires_at.is_none() => {
+                decode(engine, target.id, &row)
+            }
             Found::Row(_) | Found::Ended | Found::Nothing => Err(StoreError::Gone),
         };
         match live {

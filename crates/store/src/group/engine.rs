@@ -5,7 +5,8 @@
 
 use async_trait::async_trait;
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginId, NewLogin, Revoked, StoreInfo, Swept, UserId, Version,
+    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginId, NewLogin, Revoked, StoreInfo, Swept, UserId,
+    Version,
 };
 use sessile_core::{StoreError, Timestamp};
 
@@ -75,7 +76,11 @@ pub(crate) trait LoginEngine: Send + Sync + 'static {
     async fn read(&self, ids: &[LoginId]) -> Result<Vec<Found>, StoreError>;
     async fn swap(&self, swaps: &[Swap<'_>], now: Timestamp) -> Result<Vec<Swapped>, StoreError>;
     /// Never moves an expiry back and never prolongs a retired id.
-    async fn extend(&self, touches: &[(LoginId, Timestamp)], now: Timestamp) -> Result<Vec<Extended>, StoreError>;
+    async fn extend(
+        &self,
+        touches: &[(LoginId, Timestamp)],
+        now: Timestamp,
+    ) -> Result<Vec<Extended>, StoreError>;
     async fn insert(&self, inserts: &[Insert<'_>], now: Timestamp) -> Result<Vec<Inserted>, StoreError>;
     async fn replace(
         &self,
@@ -86,8 +91,18 @@ pub(crate) trait LoginEngine: Send + Sync + 'static {
     ) -> Result<Inserted, StoreError>;
     async fn destroy(&self, id: &LoginId, reason: EndReason, now: Timestamp) -> Result<(), StoreError>;
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<ListedLogin>, StoreError>;
-    async fn revoke(&self, user: &UserId, handle: &DeviceHandle, now: Timestamp) -> Result<Revoked, StoreError>;
-    async fn revoke_all(&self, user: &UserId, except: Option<&LoginId>, now: Timestamp) -> Result<u64, StoreError>;
+    async fn revoke(
+        &self,
+        user: &UserId,
+        handle: &DeviceHandle,
+        now: Timestamp,
+    ) -> Result<Revoked, StoreError>;
+    async fn revoke_all(
+        &self,
+        user: &UserId,
+        except: Option<&LoginId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError>;
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError>;
     async fn settle(&self, events: &[LoginEvent]) -> Result<(), StoreError>;

@@ -14,8 +14,8 @@ pub(crate) use engine::{Extended, Found, Insert, Inserted, LoginEngine, Row, Swa
 use async_trait::async_trait;
 use commits::commit_batch;
 use sessile_core::login::{
-    Absence, DeviceHandle, EndReason, ListedLogin, LoginChange, LoginData, LoginEvent, LoginId, LoginStore, Lookup,
-    NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
+    Absence, DeviceHandle, EndReason, ListedLogin, LoginChange, LoginData, LoginEvent, LoginId, LoginStore,
+    Lookup, NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::collections::HashMap;
@@ -64,7 +64,12 @@ fn decode(engine: &impl LoginEngine, id: &LoginId, row: &Row) -> Result<Stored, 
     let data = LoginData::parse(&row.json).map_err(|error| {
         let place = engine.place_of(id);
         // Where it broke, but nothing of what it holds.
-        tracing::error!(place, line = error.line(), column = error.column(), "a stored session cannot be read");
+        tracing::error!(
+            place,
+            line = error.line(),
+            column = error.column(),
+            "a stored session cannot be read"
+        );
         StoreError::Undecodable { place }
     })?;
     Ok(Stored { data, expires_at: row.expires_at, version: row.version, retires_at: row.retires_at })
@@ -86,13 +91,18 @@ async fn touch_batch<E: LoginEngine>(
     for ((id, end), _) in &items {
         ends.entry(id).and_modify(|known| *known = (*known).max(*end)).or_insert(*end);
     }
-    let mut touches: Vec<(LoginId, Timestamp)> = ends.into_iter().map(|(id, end)| (id.clone(), end)).collect();
+    let mut touches: Vec<(LoginId, Timestamp)> =
+        ends.into_iter().map(|(id, end)| (id.clone(), end)).collect();
     // One order for everybody, so that two processes never wait for each other's rows.
     touches.sort_unstable();
     match engine.extend(&touches, now).await {
         Ok(extended) => {
-            let gone: Vec<&LoginId> =
-                touches.iter().zip(extended).filter(|(_, e)| *e == Extended::Gone).map(|((id, _), _)| id).collect();
+            let gone: Vec<&LoginId> = touches
+                .iter()
+                .zip(extended)
+                .filter(|(_, e)| *e == Extended::Gone)
+                .map(|((id, _), _)| id)
+                .collect();
             let answer = |((id, _), _): &At<(LoginId, Timestamp)>| match gone.contains(&id) {
                 true => Err(StoreError::Gone),
                 false => Ok(()),
@@ -232,11 +242,21 @@ impl<E: LoginEngine> LoginStore for Grouped<E> {
         self.engine.list(user, now).await
     }
 
-    async fn revoke(&self, user: &UserId, handle: &DeviceHandle, now: Timestamp) -> Result<Revoked, StoreError> {
+    async fn revoke(
+        &self,
+        user: &UserId,
+        handle: &DeviceHandle,
+        now: Timestamp,
+    ) -> Result<Revoked, StoreError> {
         self.engine.revoke(user, handle, now).await
     }
 
-    async fn revoke_all(&self, user: &UserId, except: Option<&LoginId>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn revoke_all(
+        &self,
+        user: &UserId,
+        except: Option<&LoginId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         self.engine.revoke_all(user, except, now).await
     }
 

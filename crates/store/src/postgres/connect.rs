@@ -51,7 +51,11 @@ impl Database {
     }
 
     /// Runs one statement, prepared where that is safe.
-    pub(crate) async fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
         self.run(|mut link| async move {
             let rows = if self.route.is_direct() {
                 prepared(&mut link, sql, parameters).await
@@ -107,7 +111,9 @@ fn lost_its_statement(error: &Error) -> bool {
 fn classify(error: Error) -> StoreError {
     let refused = error.code().is_some_and(|code| {
         // Data exceptions, and values beyond an engine limit: repeating the same value does not help.
-        code.code().starts_with("22") || *code == SqlState::STATEMENT_TOO_COMPLEX || code.code().starts_with("54")
+        code.code().starts_with("22")
+            || *code == SqlState::STATEMENT_TOO_COMPLEX
+            || code.code().starts_with("54")
     });
     if refused { StoreError::Refused(Box::new(error)) } else { StoreError::unavailable(error) }
 }
@@ -115,10 +121,9 @@ fn classify(error: Error) -> StoreError {
 /// Whether the statement was rolled back only because of its timing, so that running it again is right.
 pub(super) fn lost_a_race(error: &StoreError) -> bool {
     let StoreError::Unavailable(cause) = error else { return false };
-    cause
-        .downcast_ref::<Error>()
-        .and_then(Error::code)
-        .is_some_and(|code| *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE)
+    cause.downcast_ref::<Error>().and_then(Error::code).is_some_and(|code| {
+        *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE
+    })
 }
 
 fn parse(url: &str) -> Result<(Config, tls::Connector), OpenError> {
@@ -143,7 +148,9 @@ fn parse(url: &str) -> Result<(Config, tls::Connector), OpenError> {
         unusable("DATABASE_URL is not understood; it looks like postgresql://user:password@host:5432/dbname")
     })?;
     if config.get_dbname().is_none() && config.get_user().is_none() {
-        return Err(unusable("DATABASE_URL names no database; it looks like postgresql://user:password@host:5432/dbname"));
+        return Err(unusable(
+            "DATABASE_URL names no database; it looks like postgresql://user:password@host:5432/dbname",
+        ));
     }
     config.application_name("sessile");
     config.connect_timeout(CONNECT_TIMEOUT);
@@ -168,7 +175,8 @@ mod tests {
 
     #[test]
     fn urls_of_other_clients_are_understood_and_never_shown() {
-        let url = "postgres://u:hunter2@db.example:6543/app?pgbouncer=true&connection_limit=1&sslmode=require";
+        let url =
+            "postgres://u:hunter2@db.example:6543/app?pgbouncer=true&connection_limit=1&sslmode=require";
         let (config, _) = parse(url).unwrap();
         assert_eq!(place_of(&config), "db.example:6543/app");
         for bad in ["postgres://u:hunter2@h/d?sslmode=maybe", "postgres://u:hunter2@h:99999/d", "nonsense"] {

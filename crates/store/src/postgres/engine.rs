@@ -3,13 +3,14 @@
 use super::connect::{Database, Parameter, lost_a_race};
 use super::people;
 use super::schema::Names;
+use super::statements::Statements;
 use super::wire::{JsonText, Moment, Xid};
 use crate::group::{Extended, Found, Insert, Inserted, LoginEngine, Row, Swap, Swapped};
 use crate::options::{Choice, Layout, LoginOptions};
 use async_trait::async_trait;
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginEventKind, LoginId, Persistence, Revoked, StoreInfo, Swept,
-    UserId, Version,
+    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginEventKind, LoginId, Persistence, Revoked,
+    StoreInfo, Swept, UserId, Version,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::collections::HashMap;
@@ -30,102 +31,6 @@ pub(crate) struct PostgresEngine {
     pub(super) events: Choice,
     user_key: String,
     sql: Statements,
-}
-
-/// The statements, built once.
-struct Statements {
-    read_one: String,
-    read: String,
-    ended: String,
-    swap: String,
-    extend: String,
-    insert: String,
-    replace: String,
-    destroy: String,
-}
-
-impl Statements {
-    fn new(names: &Names, events: Choice) -> Self {
-        let Names { sessions, ended, outbox, .. } = names;
-        let event = |from: &str| match events {
-            Choice::Yes => format!(
-                ", told as (insert into {outbox} (kind, handle, user_id, at) {from})"
-            ),
-            Choice::No => String::new(),
-        };
-        Self {
-            read_one: format!(
-                "select sid, sess, expire, xmin, sessile_retires_at from {sessions} where sid = $1"
-            ),
-            read: format!(
-                "select sid, sess, expire, xmin, sessile_retires_at from {sessions} where sid = any($1)"
-            ),
-            ended: format!("select sid from {ended} where sid = any($1)"),
-            swap: format!(
-                "update {sessions} s set sess = v.sess::json, expire = v.expire, sessile_user = v.user_id,
-                                       sessile_writes = coalesce(s.sessile_writes, 0) + 1
-                 from unnest($1::text[], $2::xid[], $3::text[], $4::timestamp[], $6::text[])
-                      as v(sid, version, sess, expire, user_id)
-                 where s.sid = v.sid and s.xmin = v.version and s.expire > $5 and s.sessile_retires_at is null
-                 returning s.sid, s.xmin"
-            ),
-            extend: format!(
-                "update {sessions} s set expire = greatest(s.expire, v.expire), sessile_writes = s.sessile_writes + 1
-                 from unnest($1::text[], $2::timestamp[]) as v(sid, expire)
-                 where s.sid = v.sid and s.expire > $3 and s.sessile_retires_at is null
-                 returning s.sid"
-            ),
-            insert: format!(
-                "with made as (
-                   insert into {sessions} (sid, sess, expire, sessile_user, sessile_writes)
-                   select v.sid, v.sess::json, v.expire, v.user_id, 0
-                   from unnest($1::text[], $2::text[], $3::timestamp[], $4::text[]) as v(sid, sess, expire, user_id)
-                   where not exists (select 1 from {ended} e where e.sid = v.sid)
-                   on conflict (sid) do nothing
-                   returning sid, xmin, sessile_user
-                 ){event}
-                 select sid, xmin from made",
-                event = event(
-                    "select $5, t.handle, made.sessile_user, $6
-                     from unnest($1::text[], $7::text[]) as t(sid, handle) join made using (sid)"
-                ),
-            ),
-            // The old row is locked first. A logout at the same moment either waits for us, or we wait for it and
-            // then see that a row we saw is no longer there.
-            replace: format!(
-                "with old as (
-                   select sid from {sessions} where sid = $4 for update
-                 ), made as (
-                   insert into {sessions} (sid, sess, expire, sessile_user, sessile_writes)
-                   select $1::text, $2::text::json, $3::timestamp, $7::text, 0
-                   where not exists (select 1 from {ended} e where e.sid in ($1::text, $4::text))
-                     and (select count(*) from old) = (select count(*) from {sessions} where sid = $4)
-                   on conflict (sid) do nothing
-                   returning sid, xmin
-                 ), retired as (
-                   update {sessions} s set sessile_retires_at = $5, expire = least(s.expire, $5),
-                                         sessile_writes = coalesce(s.sessile_writes, 0) + 1
-                   from made where s.sid = $4
-                 ), remembered as (
-                   insert into {ended} (sid, ended_at, forget_at) select $4::text, $5, $6 from made
-                   on conflict (sid) do update set ended_at = least({ended}.ended_at, excluded.ended_at)
-                 ){event}
-                 select sid, xmin from made",
-                event = event("select $8::text, $9::text, $7::text, $10::timestamp from made"),
-            ),
-            destroy: format!(
-                "with gone as (
-                   delete from {sessions} where sid = $1 returning sid, expire, sessile_user
-                 ), remembered as (
-                   insert into {ended} (sid, ended_at, forget_at)
-                   values ($1, $2, greatest($3, (select expire + interval '1 day' from gone)))
-                   on conflict (sid) do update set ended_at = least({ended}.ended_at, excluded.ended_at)
-                 ){event}
-                 select sid from gone",
-                event = event("select $4::text, $5::text, sessile_user, $2::timestamp from gone"),
-            ),
-        }
-    }
 }
 
 impl PostgresEngine {
@@ -152,13 +57,19 @@ impl PostgresEngine {
     /// The handle of the session that is stored under `key`.
     pub(super) fn handle(&self, key: &str) -> DeviceHandle {
         match self.layout {
-            Layout::Shared => LoginId::parse(key).map_or_else(|| DeviceHandle::of_hash(key), |id| id.handle()),
+            Layout::Shared => {
+                LoginId::parse(key).map_or_else(|| DeviceHandle::of_hash(key), |id| id.handle())
+            }
             Layout::StandAlone => DeviceHandle::of_hash(key),
         }
     }
 
     /// Runs one statement; what lost a deadlock is run again.
-    pub(super) async fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<PgRow>, StoreError> {
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<PgRow>, StoreError> {
         let mut races = 0;
         loop {
             match self.database.query(sql, parameters).await {
@@ -169,7 +80,11 @@ impl PostgresEngine {
     }
 
     /// The rows of one answer by their first column.
-    async fn by_key(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<HashMap<String, u32>, StoreError> {
+    async fn by_key(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<HashMap<String, u32>, StoreError> {
         let rows = self.query(sql, parameters).await?;
         rows.iter().map(|row| Ok((column(row, 0)?, column::<Xid>(row, 1)?.0))).collect()
     }
@@ -181,7 +96,10 @@ impl PostgresEngine {
 }
 
 /// A column as a Rust value; a column of another type is a fault of the schema, told as such.
-pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a PgRow, at: usize) -> Result<T, StoreError> {
+pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a PgRow,
+    at: usize,
+) -> Result<T, StoreError> {
     row.try_get(at).map_err(StoreError::unavailable)
 }
 
@@ -208,7 +126,8 @@ impl LoginEngine for PostgresEngine {
         }
         let mut ended = Vec::new();
         if found.len() < keys.len() {
-            let missing: Vec<String> = keys.iter().filter(|k| !found.contains_key(k.as_str())).cloned().collect();
+            let missing: Vec<String> =
+                keys.iter().filter(|k| !found.contains_key(k.as_str())).cloned().collect();
             if !missing.is_empty() {
                 ended = self.which_ended(missing).await?;
             }
@@ -225,7 +144,8 @@ impl LoginEngine for PostgresEngine {
     async fn swap(&self, swaps: &[Swap<'_>], now: Timestamp) -> Result<Vec<Swapped>, StoreError> {
         let keys: Vec<String> = swaps.iter().map(|swap| self.key(swap.id)).collect();
         // A version of ours is a transaction id, which has 32 bits.
-        let versions: Vec<Xid> = swaps.iter().map(|s| Xid(u32::try_from(s.expected.0).unwrap_or(0))).collect();
+        let versions: Vec<Xid> =
+            swaps.iter().map(|s| Xid(u32::try_from(s.expected.0).unwrap_or(0))).collect();
         let jsons: Vec<&str> = swaps.iter().map(|swap| swap.json).collect();
         let ends: Vec<Moment> = swaps.iter().map(|swap| Moment(swap.expires_at)).collect();
         let users: Vec<Option<&str>> = swaps.iter().map(|s| s.user.as_ref().map(UserId::as_str)).collect();
@@ -249,24 +169,25 @@ impl LoginEngine for PostgresEngine {
         Ok(keys.iter().map(outcome).collect())
     }
 
-    async fn extend(&self, touches: &[(LoginId, Timestamp)], now: Timestamp) -> Result<Vec<Extended>, StoreError> {
+    async fn extend(
+        &self,
+        touches: &[(LoginId, Timestamp)],
+        now: Timestamp,
+    ) -> Result<Vec<Extended>, StoreError> {
         let keys: Vec<String> = touches.iter().map(|(id, _)| self.key(id)).collect();
         let ends: Vec<Moment> = touches.iter().map(|(_, end)| Moment(*end)).collect();
         let rows = self
             .query(
                 &self.sql.extend,
-                &[
-                    (&keys, Type::TEXT_ARRAY),
-                    (&ends, Type::TIMESTAMP_ARRAY),
-                    (&Moment(now), Type::TIMESTAMP),
-                ],
+                &[(&keys, Type::TEXT_ARRAY), (&ends, Type::TIMESTAMP_ARRAY), (&Moment(now), Type::TIMESTAMP)],
             )
             .await?;
         if rows.len() == keys.len() {
             return Ok(vec![Extended::Done; keys.len()]);
         }
         let done: Vec<&str> = rows.iter().map(|row| column(row, 0)).collect::<Result<_, _>>()?;
-        let outcome = |key: &String| if done.contains(&key.as_str()) { Extended::Done } else { Extended::Gone };
+        let outcome =
+            |key: &String| if done.contains(&key.as_str()) { Extended::Done } else { Extended::Gone };
         Ok(keys.iter().map(outcome).collect())
     }
 
@@ -353,11 +274,21 @@ impl LoginEngine for PostgresEngine {
         people::list(self, user, now).await
     }
 
-    async fn revoke(&self, user: &UserId, handle: &DeviceHandle, now: Timestamp) -> Result<Revoked, StoreError> {
+    async fn revoke(
+        &self,
+        user: &UserId,
+        handle: &DeviceHandle,
+        now: Timestamp,
+    ) -> Result<Revoked, StoreError> {
         people::revoke(self, user, handle, now).await
     }
 
-    async fn revoke_all(&self, user: &UserId, except: Option<&LoginId>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn revoke_all(
+        &self,
+        user: &UserId,
+        except: Option<&LoginId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         people::revoke_all(self, user, except, now).await
     }
 

@@ -79,7 +79,8 @@ impl Links {
         let work = drive(&mut socket, work(link));
         let (link, answer) =
             tokio::time::timeout(STATEMENT_TIMEOUT, work).await.map_err(StoreError::unavailable)?;
-        let broken = link.client.is_closed() || answer.as_ref().is_err_and(|error| error.as_db_error().is_none());
+        let broken =
+            link.client.is_closed() || answer.as_ref().is_err_and(|error| error.as_db_error().is_none());
         if !broken {
             self.idle.lock().push(Idle { link, socket });
         }
@@ -107,13 +108,14 @@ impl Links {
 
     async fn connect(&self) -> Result<Idle, StoreError> {
         let connect = async {
-            let (client, mut socket): (Client, Socket) = if self.config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
-                let (client, connection) = self.config.connect(NoTls).await?;
-                (client, Box::pin(connection))
-            } else {
-                let (client, connection) = self.config.connect(self.tls.clone()).await?;
-                (client, Box::pin(connection))
-            };
+            let (client, mut socket): (Client, Socket) =
+                if self.config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
+                    let (client, connection) = self.config.connect(NoTls).await?;
+                    (client, Box::pin(connection))
+                } else {
+                    let (client, connection) = self.config.connect(self.tls.clone()).await?;
+                    (client, Box::pin(connection))
+                };
             drive(&mut socket, self.route.check(&client)).await;
             Ok(Idle { link: Link { client, statements: HashMap::new() }, socket })
         };

@@ -13,6 +13,7 @@ mod link;
 mod people;
 mod route;
 mod schema;
+mod statements;
 mod tls;
 mod wire;
 
@@ -24,8 +25,8 @@ use connect::Database;
 use engine::PostgresEngine;
 use schema::{Exists, Names};
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginChange, LoginEvent, LoginId, LoginStore, Lookup, NewLogin, Revoked,
-    StoreInfo, Stored, Swept, UserId,
+    DeviceHandle, EndReason, ListedLogin, LoginChange, LoginEvent, LoginId, LoginStore, Lookup, NewLogin,
+    Revoked, StoreInfo, Stored, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::sync::Arc;
@@ -130,7 +131,12 @@ async fn connect(url: &str, options: &LoginOptions) -> Result<(Database, Names),
     Ok((database, names))
 }
 
-async fn create(database: &Database, names: &Names, options: &LoginOptions, exists: Exists) -> Result<(), OpenError> {
+async fn create(
+    database: &Database,
+    names: &Names,
+    options: &LoginOptions,
+    exists: Exists,
+) -> Result<(), OpenError> {
     let script = schema::script(names, options, exists);
     let done = database
         .run(|link| async move {
@@ -162,7 +168,10 @@ async fn take_over(database: &Database, names: &Names) -> Result<(), OpenError> 
         let sql = &sql;
         let rows = database
             .run(|link| async move {
-                let rows = link.client.query_typed(sql, &[(&after, Type::TEXT), (&TAKE_OVER_BATCH, Type::INT8)]).await;
+                let rows = link
+                    .client
+                    .query_typed(sql, &[(&after, Type::TEXT), (&TAKE_OVER_BATCH, Type::INT8)])
+                    .await;
                 (link, rows)
             })
             .await
@@ -173,7 +182,8 @@ async fn take_over(database: &Database, names: &Names) -> Result<(), OpenError> 
 }
 
 fn is_utc(zone: &str) -> bool {
-    ["UTC", "ETC/UTC", "GMT", "ETC/GMT", "UCT", "ZULU", "UNIVERSAL"].contains(&zone.to_ascii_uppercase().as_str())
+    ["UTC", "ETC/UTC", "GMT", "ETC/GMT", "UCT", "ZULU", "UNIVERSAL"]
+        .contains(&zone.to_ascii_uppercase().as_str())
 }
 
 #[async_trait]
@@ -205,10 +215,20 @@ impl LoginStore for PostgresLogins {
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<ListedLogin>, StoreError> {
         self.0.list(user, now).await
     }
-    async fn revoke(&self, user: &UserId, handle: &DeviceHandle, now: Timestamp) -> Result<Revoked, StoreError> {
+    async fn revoke(
+        &self,
+        user: &UserId,
+        handle: &DeviceHandle,
+        now: Timestamp,
+    ) -> Result<Revoked, StoreError> {
         self.0.revoke(user, handle, now).await
     }
-    async fn revoke_all(&self, user: &UserId, except: Option<&LoginId>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn revoke_all(
+        &self,
+        user: &UserId,
+        except: Option<&LoginId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         self.0.revoke_all(user, except, now).await
     }
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {

@@ -7,8 +7,8 @@ use super::engine::{PostgresEngine, column};
 use super::wire::{JsonText, Moment};
 use crate::options::Choice;
 use sessile_core::login::{
-    Device, DeviceHandle, EVENTS_MAX, LIST_MAX, ListedLogin, LoginData, LoginEvent, LoginEventKind, LoginId, Revoked,
-    Swept, UserId,
+    Device, DeviceHandle, EVENTS_MAX, LIST_MAX, ListedLogin, LoginData, LoginEvent, LoginEventKind, LoginId,
+    Revoked, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::time::Duration;
@@ -85,7 +85,12 @@ enum EndOf<'a> {
 
 /// Deletes, remembers and tells, in one transaction. Only live sessions are counted, and an id within its grace is
 /// the same session as its successor.
-async fn end(engine: &PostgresEngine, user: &UserId, which: &EndOf<'_>, now: Timestamp) -> Result<u64, StoreError> {
+async fn end(
+    engine: &PostgresEngine,
+    user: &UserId,
+    which: &EndOf<'_>,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let names = &engine.names;
     let (condition, key) = match which {
         EndOf::One(key) => ("sid = $2", Some(*key)),
@@ -108,12 +113,17 @@ async fn end(engine: &PostgresEngine, user: &UserId, which: &EndOf<'_>, now: Tim
     let user = user.as_str();
     let parameters: [(&(dyn ToSql + Sync), Type); 4] =
         [(&user, Type::TEXT), (&key, Type::TEXT), (&at, Type::TIMESTAMP), (&forget, Type::TIMESTAMP)];
-    let gone = delete_and_tell(engine, &delete, &parameters, LoginEventKind::Revoked, Some(user), now).await?;
+    let gone =
+        delete_and_tell(engine, &delete, &parameters, LoginEventKind::Revoked, Some(user), now).await?;
     Ok(gone as u64)
 }
 
 /// Removes one batch of expired sessions, and of ends that are old enough to be forgotten.
-pub(super) async fn sweep(engine: &PostgresEngine, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
+pub(super) async fn sweep(
+    engine: &PostgresEngine,
+    now: Timestamp,
+    batch: usize,
+) -> Result<Swept, StoreError> {
     let names = &engine.names;
     let delete = format!(
         "with doomed as (
@@ -124,7 +134,8 @@ pub(super) async fn sweep(engine: &PostgresEngine, now: Timestamp, batch: usize)
     );
     let at = Moment(now);
     let removed =
-        delete_and_tell(engine, &delete, &[(&at, Type::TIMESTAMP)], LoginEventKind::Expired, None, now).await?;
+        delete_and_tell(engine, &delete, &[(&at, Type::TIMESTAMP)], LoginEventKind::Expired, None, now)
+            .await?;
     let forget = format!(
         "with old as (select sid from {ended} where forget_at <= $1 limit {} for update skip locked)
          delete from {ended} e using old where e.sid = old.sid",

@@ -34,7 +34,8 @@ impl Names {
         });
         for name in [schema, &table] {
             if name.is_empty() || name.len() > TABLE_CHARS_MAX || name.contains(['\0', '"']) {
-                let what = format!("schema and table names have 1 to {TABLE_CHARS_MAX} bytes and no double quote");
+                let what =
+                    format!("schema and table names have 1 to {TABLE_CHARS_MAX} bytes and no double quote");
                 return Err(OpenError::Unusable { what });
             }
         }
@@ -113,7 +114,8 @@ alter table {outbox} enable row level security;
 fn guard_ddl(names: &Names) -> String {
     let Names { sessions, ended, user_key, .. } = names;
     let user_of = names.qualified("{}_sessile_user");
-    let [insert, update, delete] = ["insert", "update", "delete"].map(|on| names.qualified(&format!("{{}}_sessile_{on}")));
+    let [insert, update, delete] =
+        ["insert", "update", "delete"].map(|on| names.qualified(&format!("{{}}_sessile_{on}")));
     let [on_insert, on_update, on_delete] =
         ["insert", "update", "delete"].map(|on| names.derived(&format!("{{}}_sessile_{on}")));
     let utc = "(clock_timestamp() at time zone 'UTC')";
@@ -203,7 +205,9 @@ pub(super) enum Exists {
 fn lock_key(names: &Names) -> i64 {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(format!("sessile login {}.{}", names.schema, names.table).as_bytes());
-    i64::from_be_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]])
+    i64::from_be_bytes([
+        digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7],
+    ])
 }
 
 /// What the database says about our tables.
@@ -255,7 +259,8 @@ pub(super) async fn look(database: &Database, names: &Names) -> Result<Found, St
 pub(super) async fn current_schema(database: &Database) -> Result<String, StoreError> {
     let rows = database
         .run(|link| async move {
-            let rows = link.client.query_typed("select coalesce(current_schema()::text, 'public')", &[]).await;
+            let rows =
+                link.client.query_typed("select coalesce(current_schema()::text, 'public')", &[]).await;
             (link, rows)
         })
         .await?;
@@ -275,9 +280,11 @@ pub(super) fn check_shape(found: &Found, names: &Names, place: &str) -> Result<(
     if found.exists == Exists::No {
         return Ok(());
     }
-    for (column, types) in
-        [("sid", &["character varying", "text"][..]), ("sess", &["json", "jsonb"]), ("expire", &["timestamp without time zone"])]
-    {
+    for (column, types) in [
+        ("sid", &["character varying", "text"][..]),
+        ("sess", &["json", "jsonb"]),
+        ("expire", &["timestamp without time zone"]),
+    ] {
         match found.columns.iter().find(|(name, _)| name == column) {
             Some((_, ty)) if types.contains(&ty.as_str()) => {}
             Some((_, ty)) => {

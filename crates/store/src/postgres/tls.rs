@@ -15,7 +15,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub(super) type Connector = MakeRustlsConnect;
 
 /// Chooses the verification and tells the driver whether TLS is wanted at all.
-pub(super) fn connector(mode: Option<&str>, root: Option<&str>, config: &mut Config) -> Result<Connector, OpenError> {
+pub(super) fn connector(
+    mode: Option<&str>,
+    root: Option<&str>,
+    config: &mut Config,
+) -> Result<Connector, OpenError> {
     let verified = match mode {
         None | Some("prefer" | "allow") => {
             config.ssl_mode(SslMode::Prefer);
@@ -34,7 +38,8 @@ pub(super) fn connector(mode: Option<&str>, root: Option<&str>, config: &mut Con
             true
         }
         Some(_) => {
-            let what = "sslmode is not known; use disable, prefer, require, verify-ca or verify-full".to_owned();
+            let what =
+                "sslmode is not known; use disable, prefer, require, verify-ca or verify-full".to_owned();
             return Err(OpenError::Unusable { what });
         }
     };
@@ -57,8 +62,9 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, OpenError> {
     let Some(file) = file else {
         return Ok(RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()));
     };
-    let unreadable =
-        |error: &dyn std::fmt::Display| OpenError::Unusable { what: format!("sslrootcert {file} cannot be read: {error}") };
+    let unreadable = |error: &dyn std::fmt::Display| OpenError::Unusable {
+        what: format!("sslrootcert {file} cannot be read: {error}"),
+    };
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))? {
         let certificate = certificate.map_err(|error| unreadable(&error))?;

@@ -11,6 +11,7 @@ use sessile_core::login::{
     Device, DeviceHandle, EndReason, LIST_MAX, ListedLogin, LoginData, LoginId, Revoked, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Ids of one user that are looked at, those that end last first.
@@ -43,15 +44,23 @@ struct Theirs {
     data: LoginData,
 }
 
-/// A user's live sessions, retired ones included. Mends the index.
-async fn theirs(engine: &RedisEngine, user: &UserId, now: Timestamp) -> Result<Vec<Theirs>, StoreError> {
+/// What the index names, whatever has become of it.
+async fn named(engine: &RedisEngine, user: &UserId) -> Result<Vec<LoginId>, StoreError> {
     let mut range = redis::cmd("ZRANGE");
     range.arg(engine.names.user(user)).arg(0).arg(INDEXED_MAX - 1).arg("REV");
     let members = items(engine.server().one(range).await?);
-    let known: Vec<LoginId> =
-        members.into_iter().filter_map(text).filter_map(|sid| LoginId::parse(&sid)).collect();
+    Ok(members.into_iter().filter_map(text).filter_map(|sid| LoginId::parse(&sid)).collect())
+}
+
+/// Those of `ids` that are the user's live sessions, retired ones included. Mends the index.
+async fn theirs(
+    engine: &RedisEngine,
+    user: &UserId,
+    ids: &[LoginId],
+    now: Timestamp,
+) -> Result<Vec<Theirs>, StoreError> {
     let (mut theirs, mut astray) = (Vec::new(), Vec::new());
-    for chunk in known.chunks(LOOK_MAX) {
+    for chunk in ids.chunks(LOOK_MAX) {
         for (id, seen) in chunk.iter().zip(engine.look(chunk).await?) {
             let data = seen.data();
             let is_theirs = data.as_ref().and_then(|data| data.user(&engine.user_key)).as_ref() == Some(user);
@@ -85,7 +94,7 @@ pub(super) async fn list(
     user: &UserId,
     now: Timestamp,
 ) -> Result<Vec<ListedLogin>, StoreError> {
-    let mut listed: Vec<ListedLogin> = theirs(engine, user, now)
+    let mut listed: Vec<ListedLogin> = theirs(engine, user, &named(engine, user).await?, now)
         .await?
         .into_iter()
         .filter(|theirs| theirs.seen.mark.is_none())
@@ -115,7 +124,10 @@ pub(super) async fn revoke(
     handle: &DeviceHandle,
     now: Timestamp,
 ) -> Result<Revoked, StoreError> {
-    let named = theirs(engine, user, now).await?.into_iter().find(|theirs| theirs.id.handle() == *handle);
+    let named = theirs(engine, user, &named(engine, user).await?, now)
+        .await?
+        .into_iter()
+        .find(|theirs| theirs.id.handle() == *handle);
     let Some(Theirs { id, .. }) = named else {
         return Ok(Revoked::NoSuchSession);
     };
@@ -123,27 +135,31 @@ pub(super) async fn revoke(
     Ok(if ended == [true] { Revoked::Yes } else { Revoked::NoSuchSession })
 }
 
-/// Reads the index again until it names nobody else, because a regeneration writes it before it makes a session.
+/// Ends what the index names, until it names nothing that was not there the time before. A regeneration indexes the
+/// new session, makes it, and only then retires the old one: whoever finds the old one retired finds the new one on
+/// the next look, and one whose old session was ended first ends the new one itself.
 pub(super) async fn revoke_all(
     engine: &RedisEngine,
     user: &UserId,
     except: Option<&LoginId>,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let mut count = 0;
+    let (mut count, mut known) = (0, HashSet::new());
     for _ in 0..REVOKE_ROUNDS_MAX {
-        let doomed: Vec<(LoginId, Option<UserId>)> = theirs(engine, user, now)
+        let ids = named(engine, user).await?;
+        let doomed: Vec<(LoginId, Option<UserId>)> = theirs(engine, user, &ids, now)
             .await?
             .into_iter()
             .filter(|theirs| Some(&theirs.id) != except)
             .map(|theirs| (theirs.id, Some(user.clone())))
             .collect();
-        if doomed.is_empty() {
-            break;
-        }
         for chunk in doomed.chunks(LOOK_MAX) {
             let ended = engine.end(chunk, EndReason::Revoked, now).await?;
             count += ended.into_iter().filter(|&was_live| was_live).count() as u64;
+        }
+        let fresh = ids.into_iter().filter(|id| known.insert(id.clone())).count();
+        if doomed.is_empty() && fresh == 0 {
+            break;
         }
     }
     Ok(count)
