@@ -21,6 +21,7 @@ async function createStore() {
         pool,
         tableName: env.TABLE || 'session',
         createTableIfMissing: env.CREATE_TABLE === 'true',
+        pruneSessionInterval: env.PRUNE_SECONDS ? Number(env.PRUNE_SECONDS) : undefined,
       });
     }
     case 'redis': {

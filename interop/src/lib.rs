@@ -4,4 +4,5 @@
 //! Used by integration tests and by the `servers` program that `./test` runs everything under. Nothing here is
 //! ever a dependency of the product, and nothing here touches a server that the machine already runs.
 
+pub mod peer;
 pub mod servers;

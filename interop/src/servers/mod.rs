@@ -6,13 +6,13 @@
 
 mod account;
 mod cluster;
-mod error;
-mod folder;
-mod node;
+pub(crate) mod error;
+pub(crate) mod folder;
+pub(crate) mod node;
 mod pgbouncer;
 mod ports;
 mod postgres;
-mod process;
+pub(crate) mod process;
 mod proxy;
 mod redis;
 mod tools;

@@ -87,7 +87,7 @@ impl NodeApp {
 }
 
 /// Only a whole line counts: half a number is a wrong number.
-fn listening_port(log: &Path) -> Option<u16> {
+pub(crate) fn listening_port(log: &Path) -> Option<u16> {
     let text = fs::read_to_string(log).ok()?;
     let whole = &text[..text.rfind('\n')?];
     whole

@@ -28,6 +28,9 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 /// Longest cookie value that is looked at: an id of 255 characters, its signature, all of it percent-encoded.
 pub const COOKIE_CHARS_MAX: usize = 1024;
 
+/// 32 bytes in base64 without padding.
+const SIGNATURE_CHARS: usize = 43;
+
 /// Signs and verifies cookie values. The keys are prepared once.
 #[derive(Clone)]
 pub struct CookieSigner(Vec<Hmac<Sha256>>);
@@ -78,14 +81,24 @@ impl CookieSigner {
     /// The cookie value that names `id`, ready for `Set-Cookie`.
     #[must_use]
     pub fn sign(&self, id: &LoginId) -> String {
-        let mut plain = String::with_capacity(80);
-        plain.push_str("s:");
-        plain.push_str(id.expose());
-        plain.push('.');
-        if let Some(key) = self.0.first() {
-            STANDARD_NO_PAD.encode_string(mac(key, id.expose()), &mut plain);
+        let mut value = String::with_capacity(96);
+        value.push_str("s%3A");
+        value.extend(utf8_percent_encode(id.expose(), COMPONENT));
+        value.push('.');
+        let mut signature = [0_u8; SIGNATURE_CHARS];
+        if let Some(key) = self.0.first()
+            && STANDARD_NO_PAD.encode_slice(mac(key, id.expose()), &mut signature).is_ok()
+        {
+            // Of base64's alphabet only these two are encoded.
+            for byte in signature {
+                match byte {
+                    b'+' => value.push_str("%2B"),
+                    b'/' => value.push_str("%2F"),
+                    byte => value.push(char::from(byte)),
+                }
+            }
         }
-        utf8_percent_encode(&plain, COMPONENT).to_string()
+        value
     }
 
     /// Reads a cookie value, percent-encoded or not.
@@ -111,7 +124,7 @@ impl CookieSigner {
     /// The comparison is over the base64 text, as the original does it: a signature has one spelling only.
     fn signer_of(&self, sid: &str, signature: &str) -> Option<usize> {
         self.0.iter().position(|key| {
-            let mut expected = [0_u8; 43];
+            let mut expected = [0_u8; SIGNATURE_CHARS];
             STANDARD_NO_PAD.encode_slice(mac(key, sid), &mut expected).is_ok()
                 && bool::from(expected.as_slice().ct_eq(signature.as_bytes()))
         })
