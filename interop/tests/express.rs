@@ -9,11 +9,8 @@ use sessile_interop::servers::{NodeApp, Postgres, Redis, ServerError};
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 async fn express(env: &[(&str, &str)]) -> Result<NodeApp, ServerError> {
-    let fixed = [
-        ("SESSION_SECRET", "new secret,old secret"),
-        ("MAX_AGE_MS", "60000"),
-        ("CREATE_TABLE", "true"),
-    ];
+    let fixed =
+        [("SESSION_SECRET", "new secret,old secret"), ("MAX_AGE_MS", "60000"), ("CREATE_TABLE", "true")];
     let env: Vec<_> = fixed.iter().chain(env).copied().collect();
     NodeApp::start(Path::new(env!("CARGO_MANIFEST_DIR")).join("express"), &env).await
 }
@@ -29,11 +26,7 @@ impl<'a> Browser<'a> {
     fn new(app: &'a NodeApp) -> Outcome<Self> {
         // The client wants a TLS provider even for plain http; a second installation is refused and fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self {
-            client: Client::builder().build()?,
-            app,
-            cookie: None,
-        })
+        Ok(Self { client: Client::builder().build()?, app, cookie: None })
     }
 
     async fn ask(&mut self, method: Method, path: &str, body: &Value) -> Outcome<Value> {
@@ -61,57 +54,25 @@ async fn keeps_sessions(app: &NodeApp) -> Outcome {
     assert_eq!(browser.session().await?, json!({}));
     assert_eq!(browser.cookie, None, "an empty session sets no cookie");
 
-    browser
-        .ask(
-            Method::POST,
-            "/set",
-            &json!({"user": "ann", "cart": [1, {"n": 2}]}),
-        )
-        .await?;
+    browser.ask(Method::POST, "/set", &json!({"user": "ann", "cart": [1, {"n": 2}]})).await?;
     assert!(
-        browser
-            .cookie
-            .as_ref()
-            .is_some_and(|cookie| cookie.starts_with("sid=s%3A")),
+        browser.cookie.as_ref().is_some_and(|cookie| cookie.starts_with("sid=s%3A")),
         "{:?}",
         browser.cookie
     );
-    assert_eq!(
-        browser.session().await?,
-        json!({"user": "ann", "cart": [1, {"n": 2}]})
-    );
-    browser
-        .ask(Method::POST, "/remove", &json!({"keys": ["cart"]}))
-        .await?;
+    assert_eq!(browser.session().await?, json!({"user": "ann", "cart": [1, {"n": 2}]}));
+    browser.ask(Method::POST, "/remove", &json!({"keys": ["cart"]})).await?;
     assert_eq!(browser.session().await?, json!({"user": "ann"}));
-    assert_eq!(
-        browser.ask(Method::GET, "/touch", &Value::Null).await?,
-        json!({"ok": true})
-    );
+    assert_eq!(browser.ask(Method::GET, "/touch", &Value::Null).await?, json!({"ok": true}));
 
     let before = browser.cookie.clone();
-    browser
-        .ask(Method::POST, "/regenerate", &json!({"set": {"user": "bob"}}))
-        .await?;
+    browser.ask(Method::POST, "/regenerate", &json!({"set": {"user": "bob"}})).await?;
     assert_ne!(browser.cookie, before, "regenerate keeps the id");
     assert_eq!(browser.session().await?, json!({"user": "bob"}));
-    let mut old = Browser {
-        cookie: before,
-        ..Browser::new(app)?
-    };
-    assert_eq!(
-        old.session().await?,
-        json!({}),
-        "the old id answers after regenerate"
-    );
+    let mut old = Browser { cookie: before, ..Browser::new(app)? };
+    assert_eq!(old.session().await?, json!({}), "the old id answers after regenerate");
 
-    let late = browser
-        .ask(
-            Method::POST,
-            "/late",
-            &json!({"delay_ms": 50, "set": {"late": true}}),
-        )
-        .await?;
+    let late = browser.ask(Method::POST, "/late", &json!({"delay_ms": 50, "set": {"late": true}})).await?;
     assert_eq!(late["session"], json!({"user": "bob", "late": true}));
     let cookie = browser.cookie.clone();
     browser.ask(Method::POST, "/destroy", &json!({})).await?;
@@ -124,22 +85,12 @@ async fn keeps_sessions(app: &NodeApp) -> Outcome {
 async fn express_keeps_sessions_in_postgres() -> Outcome {
     let postgres = Postgres::start().await?;
     let url = postgres.create_database("express").await?;
-    let app = express(&[
-        ("STORE", "postgres"),
-        ("DATABASE_URL", &url),
-        ("TABLE", "web_session"),
-    ])
-    .await?;
-    keeps_sessions(&app)
-        .await
-        .map_err(|error| format!("{error}; {}", app.log()))?;
+    let app = express(&[("STORE", "postgres"), ("DATABASE_URL", &url), ("TABLE", "web_session")]).await?;
+    keeps_sessions(&app).await.map_err(|error| format!("{error}; {}", app.log()))?;
 
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
-    let rows: i64 = client
-        .query_one("select count(*) from web_session", &[])
-        .await?
-        .get(0);
+    let rows: i64 = client.query_one("select count(*) from web_session", &[]).await?.get(0);
     assert_eq!(rows, 0, "destroy and regenerate remove their rows");
     Ok(())
 }
@@ -147,15 +98,8 @@ async fn express_keeps_sessions_in_postgres() -> Outcome {
 #[tokio::test]
 async fn express_keeps_sessions_in_redis() -> Outcome {
     let redis = Redis::start().await?;
-    let app = express(&[
-        ("STORE", "redis"),
-        ("REDIS_URL", &redis.url()),
-        ("ROLLING", "true"),
-    ])
-    .await?;
-    keeps_sessions(&app)
-        .await
-        .map_err(|error| format!("{error}; {}", app.log()))?;
+    let app = express(&[("STORE", "redis"), ("REDIS_URL", &redis.url()), ("ROLLING", "true")]).await?;
+    keeps_sessions(&app).await.map_err(|error| format!("{error}; {}", app.log()))?;
     Ok(())
 }
 
@@ -164,9 +108,6 @@ async fn a_program_that_ends_shows_its_log() -> Outcome {
     let Err(error) = express(&[("STORE", "nowhere")]).await else {
         return Err("it started".into());
     };
-    assert!(
-        error.to_string().contains("set STORE to postgres or redis"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("set STORE to postgres or redis"), "{error}");
     Ok(())
 }

@@ -28,11 +28,7 @@ async fn connect(url: &str) -> Outcome<Client> {
 }
 
 async fn count(url: &str) -> Outcome<i64> {
-    Ok(connect(url)
-        .await?
-        .query_one("select count(*) from kept", &[])
-        .await?
-        .get(0))
+    Ok(connect(url).await?.query_one("select count(*) from kept", &[]).await?.get(0))
 }
 
 #[tokio::test]
@@ -40,26 +36,17 @@ async fn postgres_keeps_committed_rows_over_kill_9() -> Outcome {
     let mut postgres = Postgres::start().await?;
     let url = postgres.create_database("kill \"quoted\" me").await?;
     let client = connect(&url).await?;
-    client
-        .batch_execute("create table kept (n int); insert into kept values (1), (2)")
-        .await?;
+    client.batch_execute("create table kept (n int); insert into kept values (1), (2)").await?;
     client.batch_execute("begin; insert into kept values (3)").await?;
     let held: String = client.query_one("show fsync", &[]).await?.get(0);
     assert_eq!(held, "on");
 
     postgres.kill_9().await?;
     assert!(connect(&url).await.is_err(), "a killed server answered");
-    assert!(
-        client.query_one("select 1", &[]).await.is_err(),
-        "a killed server's backend answered"
-    );
+    assert!(client.query_one("select 1", &[]).await.is_err(), "a killed server's backend answered");
 
     postgres.restart().await?;
-    assert_eq!(
-        count(&url).await?,
-        2,
-        "committed rows stay, the open transaction does not"
-    );
+    assert_eq!(count(&url).await?, 2, "committed rows stay, the open transaction does not");
     postgres.restart().await?;
     assert_eq!(count(&url).await?, 2);
     Ok(())
@@ -73,31 +60,19 @@ async fn dropping_a_server_frees_its_port_and_folder() -> Outcome {
     let folder: String = client.query_one("show data_directory", &[]).await?.get(0);
     assert!(Path::new(&folder).parent().is_some_and(Path::exists));
     drop(postgres);
-    assert!(
-        std::net::TcpListener::bind(("127.0.0.1", port)).is_ok(),
-        "port {port} is still taken"
-    );
-    assert!(
-        !Path::new(&folder).parent().is_some_and(Path::exists),
-        "{folder} is still there"
-    );
+    assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_ok(), "port {port} is still taken");
+    assert!(!Path::new(&folder).parent().is_some_and(Path::exists), "{folder} is still there");
     Ok(())
 }
 
 #[tokio::test]
 async fn pgbouncer_pools_transactions_for_any_role() -> Outcome {
     let postgres = Postgres::start().await?;
-    postgres
-        .execute("create role app login password 'p@ss/word'")
-        .await?;
+    postgres.execute("create role app login password 'p@ss/word'").await?;
     let mut pgbouncer = PgBouncer::start(&postgres).await?;
 
     let url = pgbouncer.url_for_role("app", "p@ss/word", "postgres");
-    let who: String = connect(&url)
-        .await?
-        .query_one("select current_user::text", &[])
-        .await?
-        .get(0);
+    let who: String = connect(&url).await?.query_one("select current_user::text", &[]).await?.get(0);
     assert_eq!(who, "app");
     let wrong = pgbouncer.url_for_role("app", "wrong", "postgres");
     assert!(connect(&wrong).await.is_err(), "a wrong password was accepted");
@@ -116,10 +91,7 @@ async fn pgbouncer_pools_transactions_for_any_role() -> Outcome {
             }
         }
     }
-    assert!(
-        backends.len() > 1,
-        "one client always got the same server connection: {backends:?}"
-    );
+    assert!(backends.len() > 1, "one client always got the same server connection: {backends:?}");
 
     pgbouncer.restart().await?;
     assert!(connect(&url).await.is_ok());
@@ -129,31 +101,19 @@ async fn pgbouncer_pools_transactions_for_any_role() -> Outcome {
 async fn redis_answer(url: &str, command: &[&str]) -> redis::RedisResult<Option<String>> {
     let client = redis::Client::open(url)?;
     let mut connection = client.get_multiplexed_async_connection().await?;
-    redis::cmd(command[0])
-        .arg(&command[1..])
-        .query_async(&mut connection)
-        .await
+    redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await
 }
 
 #[tokio::test]
 async fn redis_remembers_what_its_persistence_says() -> Outcome {
-    for (persistence, kept) in [
-        (Persistence::Nothing, None),
-        (Persistence::EveryWrite, Some("1".to_owned())),
-    ] {
+    for (persistence, kept) in [(Persistence::Nothing, None), (Persistence::EveryWrite, Some("1".to_owned()))]
+    {
         let mut redis = Redis::start_with(persistence).await?;
         redis_answer(&redis.url(), &["SET", "kept", "1"]).await?;
         redis.kill_9().await?;
-        assert!(
-            redis_answer(&redis.url(), &["PING"]).await.is_err(),
-            "a killed server answered"
-        );
+        assert!(redis_answer(&redis.url(), &["PING"]).await.is_err(), "a killed server answered");
         redis.restart().await?;
-        assert_eq!(
-            redis_answer(&redis.url(), &["GET", "kept"]).await?,
-            kept,
-            "{persistence:?}"
-        );
+        assert_eq!(redis_answer(&redis.url(), &["GET", "kept"]).await?, kept, "{persistence:?}");
     }
     Ok(())
 }
@@ -162,13 +122,9 @@ async fn redis_remembers_what_its_persistence_says() -> Outcome {
 async fn the_cluster_has_three_masters_and_serves_every_slot() -> Outcome {
     let mut cluster = RedisCluster::start().await?;
     assert_eq!(cluster.url().split(',').count(), 3);
-    let info = redis_answer(&cluster.urls()[0], &["CLUSTER", "NODES"])
-        .await?
-        .unwrap_or_default();
+    let info = redis_answer(&cluster.urls()[0], &["CLUSTER", "NODES"]).await?.unwrap_or_default();
     assert_eq!(
-        info.lines()
-            .filter(|line| line.contains("master") && line.contains("connected"))
-            .count(),
+        info.lines().filter(|line| line.contains("master") && line.contains("connected")).count(),
         3,
         "{info}"
     );
@@ -177,29 +133,15 @@ async fn the_cluster_has_three_masters_and_serves_every_slot() -> Outcome {
     let mut connection = client.get_async_connection().await?;
     for n in 0..50 {
         let key = format!("key-{n}");
-        redis::cmd("SET")
-            .arg(&key)
-            .arg(n)
-            .query_async::<()>(&mut connection)
-            .await?;
-        assert_eq!(
-            redis::cmd("GET")
-                .arg(&key)
-                .query_async::<i64>(&mut connection)
-                .await?,
-            n
-        );
+        redis::cmd("SET").arg(&key).arg(n).query_async::<()>(&mut connection).await?;
+        assert_eq!(redis::cmd("GET").arg(&key).query_async::<i64>(&mut connection).await?, n);
     }
 
     let node = &mut cluster.nodes_mut()[1];
     let before = redis_answer(&node.url(), &["DBSIZE"]).await;
     node.kill_9().await?;
     node.restart().await?;
-    assert_eq!(
-        redis_answer(&node.url(), &["DBSIZE"]).await,
-        before,
-        "a restarted node lost writes"
-    );
+    assert_eq!(redis_answer(&node.url(), &["DBSIZE"]).await, before, "a restarted node lost writes");
     cluster.wait_until_serving().await?;
     Ok(())
 }
@@ -243,32 +185,14 @@ async fn the_proxy_cuts_stalls_and_restores() -> Outcome {
     assert_eq!(echoes(&mut stream, 2).await, None, "a stalled proxy forwarded");
     assert_eq!(echoes(&mut late, 3).await, None, "a stalled proxy forwarded");
     proxy.restore().await?;
-    assert_eq!(
-        next_is(&mut stream, 2).await,
-        Some(true),
-        "what was sent during the stall arrives"
-    );
-    assert_eq!(
-        next_is(&mut late, 3).await,
-        Some(true),
-        "what was sent during the stall arrives"
-    );
+    assert_eq!(next_is(&mut stream, 2).await, Some(true), "what was sent during the stall arrives");
+    assert_eq!(next_is(&mut late, 3).await, Some(true), "what was sent during the stall arrives");
 
     proxy.cut().await?;
-    assert_eq!(
-        next_is(&mut stream, 0).await,
-        Some(false),
-        "the connection outlived the cut"
-    );
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "a cut proxy accepted a connection"
-    );
+    assert_eq!(next_is(&mut stream, 0).await, Some(false), "the connection outlived the cut");
+    assert!(TcpStream::connect(address).await.is_err(), "a cut proxy accepted a connection");
     proxy.restore().await?;
-    assert_eq!(
-        echoes(&mut TcpStream::connect(address).await?, 4).await,
-        Some(true)
-    );
+    assert_eq!(echoes(&mut TcpStream::connect(address).await?, 4).await, Some(true));
     Ok(())
 }
 
@@ -285,10 +209,7 @@ async fn a_write_can_land_while_its_reply_is_lost() -> Outcome {
     let write = set.arg("landed").arg("1").query_async::<()>(&mut connection);
     let cut_after_landing = async {
         eventually("the write to land", SOON, async || {
-            redis_answer(&redis.url(), &["GET", "landed"])
-                .await
-                .ok()
-                .flatten()
+            redis_answer(&redis.url(), &["GET", "landed"]).await.ok().flatten()
         })
         .await?;
         proxy.cut().await
@@ -308,18 +229,10 @@ async fn exec_passes_urls_and_the_exit_code_on() -> Outcome {
         .stdin(Stdio::null())
         .output()
         .await?;
-    assert_eq!(
-        output.status.code(),
-        Some(7),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
     let url = String::from_utf8(output.stdout)?;
     assert!(url.starts_with("redis://127.0.0.1:"), "{url}");
-    assert!(
-        redis_answer(url.trim(), &["PING"]).await.is_err(),
-        "the server outlived its command"
-    );
+    assert!(redis_answer(url.trim(), &["PING"]).await.is_err(), "the server outlived its command");
     Ok(())
 }
 
@@ -335,23 +248,15 @@ async fn exec_postgres() -> Outcome<(tokio::process::Child, String)> {
     let stdout = servers.stdout.as_mut().ok_or("no output")?;
     let mut url = String::new();
     while !url.ends_with('\n') {
-        url.push(char::from(
-            timeout(Duration::from_secs(60), stdout.read_u8()).await??,
-        ));
+        url.push(char::from(timeout(Duration::from_secs(60), stdout.read_u8()).await??));
     }
-    let row = connect(url.trim())
-        .await?
-        .query_one("show data_directory", &[])
-        .await?;
+    let row = connect(url.trim()).await?.query_one("show data_directory", &[]).await?;
     Ok((servers, row.get(0)))
 }
 
 async fn gone(folder: &str) -> Outcome {
     let folder = Path::new(folder).parent().ok_or("no parent")?;
-    Ok(eventually("the folder to go", SOON, async || {
-        (!folder.exists()).then_some(())
-    })
-    .await?)
+    Ok(eventually("the folder to go", SOON, async || (!folder.exists()).then_some(())).await?)
 }
 
 #[tokio::test]
@@ -359,11 +264,7 @@ async fn exec_passes_signals_on_and_cleans_up() -> Outcome {
     let (mut servers, folder) = exec_postgres().await?;
     let pid = servers.id().ok_or("no pid")?.to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status()?.success());
-    assert_eq!(
-        servers.wait().await?.code(),
-        Some(3),
-        "the command's own answer to SIGTERM"
-    );
+    assert_eq!(servers.wait().await?.code(), Some(3), "the command's own answer to SIGTERM");
     gone(&folder).await
 }
 
@@ -375,9 +276,6 @@ async fn nothing_outlives_a_killed_exec() -> Outcome {
     servers.kill().await?;
     gone(&folder).await?;
     let state = std::fs::read_to_string(format!("/proc/{postmaster}/stat")).unwrap_or_default();
-    assert!(
-        state.is_empty() || state.contains(") Z "),
-        "postgres outlived its owner: {state}"
-    );
+    assert!(state.is_empty() || state.contains(") Z "), "postgres outlived its owner: {state}");
     Ok(())
 }

@@ -37,9 +37,7 @@ pub enum SandboxError {
 /// [`SandboxError`] when the listener is not on loopback, no key can be made, or serving ends.
 pub async fn serve(listener: TcpListener, config: WhopConfig) -> Result<(), SandboxError> {
     let whop = Whop::new(config, loopback(&listener)?)?;
-    axum::serve(listener, whop.router())
-        .await
-        .map_err(SandboxError::Serve)
+    axum::serve(listener, whop.router()).await.map_err(SandboxError::Serve)
 }
 
 /// A running stand-in. It ends when the handle is dropped; [`Sandbox::stop`] waits for requests under way.
@@ -57,9 +55,7 @@ impl Sandbox {
     /// # Errors
     /// See [`serve`].
     pub async fn start(config: WhopConfig) -> Result<Self, SandboxError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(SandboxError::Listen)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(SandboxError::Listen)?;
         Self::start_on(listener, config)
     }
 
@@ -77,12 +73,7 @@ impl Sandbox {
             let _ = stopped.await;
         });
         let task = tokio::spawn(async move { server.await });
-        Ok(Self {
-            address,
-            whop: control,
-            shutdown: Some(shutdown),
-            task,
-        })
+        Ok(Self { address, whop: control, shutdown: Some(shutdown), task })
     }
 
     /// Where it listens, without a trailing slash: `http://127.0.0.1:40123`. Also its OpenID issuer, unless the
@@ -117,9 +108,5 @@ impl Sandbox {
 
 fn loopback(listener: &TcpListener) -> Result<SocketAddr, SandboxError> {
     let address = listener.local_addr().map_err(SandboxError::Listen)?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err(SandboxError::NotLoopback(address))
-    }
+    if address.ip().is_loopback() { Ok(address) } else { Err(SandboxError::NotLoopback(address)) }
 }

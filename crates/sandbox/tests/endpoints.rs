@@ -1,9 +1,6 @@
 //! The stand-in's endpoints over a real socket: what they accept, what they refuse, and how they say it.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a step of a test that fails must stop the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails must stop the test")]
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Response, StatusCode};
@@ -65,14 +62,9 @@ impl World {
     async fn decide(&self, decision: &str) -> HashMap<String, String> {
         let mut form = request();
         form.push(("decision", decision));
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let sent = self.http.post(self.url("/oauth/authorize"));
-        let sent = sent
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body)
-            .send();
+        let sent = sent.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body).send();
         callback(&sent.await.unwrap())
     }
 
@@ -92,11 +84,7 @@ impl World {
     }
 
     async fn userinfo(&self, token: &Value) -> (StatusCode, Value) {
-        let sent = self
-            .http
-            .get(self.url("/oauth/userinfo"))
-            .bearer_auth(token.as_str().unwrap())
-            .send();
+        let sent = self.http.get(self.url("/oauth/userinfo")).bearer_auth(token.as_str().unwrap()).send();
         let response = sent.await.unwrap();
         (response.status(), response.json().await.unwrap())
     }
@@ -116,10 +104,7 @@ fn request() -> Vec<(&'static str, &'static str)> {
 }
 
 fn with(name: &'static str, value: &'static str) -> Vec<(&'static str, &'static str)> {
-    request()
-        .into_iter()
-        .map(|pair| if pair.0 == name { (name, value) } else { pair })
-        .collect()
+    request().into_iter().map(|pair| if pair.0 == name { (name, value) } else { pair }).collect()
 }
 
 fn exchange_body(code: &str) -> Value {
@@ -137,19 +122,8 @@ fn callback(response: &Response) -> HashMap<String, String> {
 }
 
 fn refused(answer: &(StatusCode, Value), status: u16, error: &str) {
-    assert_eq!(
-        (answer.0.as_u16(), answer.1["error"].as_str()),
-        (status, Some(error)),
-        "{}",
-        answer.1
-    );
-    assert!(
-        answer.1["error_description"]
-            .as_str()
-            .is_some_and(|text| text.len() > 10),
-        "{}",
-        answer.1
-    );
+    assert_eq!((answer.0.as_u16(), answer.1["error"].as_str()), (status, Some(error)), "{}", answer.1);
+    assert!(answer.1["error_description"].as_str().is_some_and(|text| text.len() > 10), "{}", answer.1);
 }
 
 #[tokio::test]
@@ -158,23 +132,13 @@ async fn the_consent_page_offers_people_and_a_way_out() {
     let response = world.authorize(&request()).await;
     assert_eq!(response.status(), 200);
     let page = response.text().await.unwrap();
-    for text in [
-        "Continue as Ada Lovelace",
-        "Grace Hopper",
-        "Alan Turing",
-        "Deny",
-        "light dark",
-        "lang=\"en\"",
-    ] {
+    for text in
+        ["Continue as Ada Lovelace", "Grace Hopper", "Alan Turing", "Deny", "light dark", "lang=\"en\""]
+    {
         assert!(page.contains(text), "the page lacks {text:?}");
     }
     let script = "\"><script>alert(1)</script>";
-    let page = world
-        .authorize(&with("state", script))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let page = world.authorize(&with("state", script)).await.text().await.unwrap();
     assert!(!page.contains("<script>"));
     world.sandbox.stop().await;
 }
@@ -212,11 +176,7 @@ async fn other_mistakes_go_back_to_the_application_with_its_state() {
     ];
     for (params, error) in mistakes {
         let answer = callback(&world.authorize(&params).await);
-        assert_eq!(
-            (answer["error"].as_str(), answer["state"].as_str()),
-            (error, "the state"),
-            "{params:?}"
-        );
+        assert_eq!((answer["error"].as_str(), answer["state"].as_str()), (error, "the state"), "{params:?}");
     }
     let answer = callback(&world.authorize(&with("state", "")).await);
     assert_eq!(answer["error"], "invalid_request");
@@ -226,10 +186,7 @@ async fn other_mistakes_go_back_to_the_application_with_its_state() {
 async fn a_denial_is_access_denied() {
     let world = World::start(config()).await;
     let answer = world.decide("deny").await;
-    assert_eq!(
-        (answer["error"].as_str(), answer["state"].as_str()),
-        ("access_denied", "the state")
-    );
+    assert_eq!((answer["error"].as_str(), answer["state"].as_str()), ("access_denied", "the state"));
     assert!(!answer.contains_key("code"));
 }
 
@@ -261,11 +218,7 @@ async fn a_code_becomes_tokens_and_tokens_an_identity() {
 #[tokio::test]
 async fn userinfo_refuses_strangers() {
     let world = World::start(config()).await;
-    refused(
-        &world.userinfo(&json!("access_invented")).await,
-        401,
-        "invalid_token",
-    );
+    refused(&world.userinfo(&json!("access_invented")).await, 401, "invalid_token");
     let response = world.get("/oauth/userinfo").await;
     assert_eq!(response.status(), 401);
     assert!(response.headers().contains_key("www-authenticate"));
@@ -277,19 +230,11 @@ async fn a_form_body_is_refused_and_says_what_to_send() {
     let code = world.code().await;
     let form = format!("grant_type=authorization_code&code={code}&client_id={CLIENT}");
     let sent = world.http.post(world.url("/oauth/token"));
-    let sent = sent
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(form)
-        .send();
+    let sent = sent.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form).send();
     let response = sent.await.unwrap();
     let answer = (response.status(), response.json::<Value>().await.unwrap());
     refused(&answer, 400, "invalid_request");
-    assert!(
-        answer.1["error_description"]
-            .as_str()
-            .unwrap()
-            .contains("application/json")
-    );
+    assert!(answer.1["error_description"].as_str().unwrap().contains("application/json"));
     assert_eq!(world.exchange(&code).await.0, 200, "the refusal used the code up");
 }
 
@@ -297,10 +242,7 @@ async fn a_form_body_is_refused_and_says_what_to_send() {
 async fn the_client_must_prove_itself_before_the_code_is_looked_at() {
     let world = World::start(config()).await;
     let code = world.code().await;
-    for (field, value) in [
-        ("client_secret", json!("wrong")),
-        ("client_id", json!("app_other")),
-    ] {
+    for (field, value) in [("client_secret", json!("wrong")), ("client_id", json!("app_other"))] {
         let mut body = exchange_body(&code);
         body[field] = value;
         refused(&world.post("/oauth/token", &body).await, 401, "invalid_client");
@@ -315,10 +257,9 @@ async fn the_client_must_prove_itself_before_the_code_is_looked_at() {
 async fn pkce_and_redirect_are_checked_at_the_exchange() {
     let world = World::start(config()).await;
     let other = "A".repeat(43);
-    for (field, value) in [
-        ("code_verifier", json!(other)),
-        ("redirect_uri", json!("http://localhost:3000/other")),
-    ] {
+    for (field, value) in
+        [("code_verifier", json!(other)), ("redirect_uri", json!("http://localhost:3000/other"))]
+    {
         let mut body = exchange_body(&world.code().await);
         body[field] = value;
         refused(&world.post("/oauth/token", &body).await, 400, "invalid_grant");
@@ -330,16 +271,8 @@ async fn pkce_and_redirect_are_checked_at_the_exchange() {
     refused(&world.post("/oauth/token", &body).await, 400, "invalid_request");
     refused(&world.exchange("code_invented").await, 400, "invalid_grant");
     let unknown = json!({ "grant_type": "password", "client_id": CLIENT, "client_secret": SECRET });
-    refused(
-        &world.post("/oauth/token", &unknown).await,
-        400,
-        "unsupported_grant_type",
-    );
-    refused(
-        &world.post("/oauth/token", &json!(["not", "an", "object"])).await,
-        400,
-        "invalid_request",
-    );
+    refused(&world.post("/oauth/token", &unknown).await, 400, "unsupported_grant_type");
+    refused(&world.post("/oauth/token", &json!(["not", "an", "object"])).await, 400, "invalid_request");
 }
 
 #[tokio::test]
@@ -349,16 +282,8 @@ async fn a_replayed_code_is_refused_and_kills_its_tokens() {
     let (_, tokens) = world.exchange(&code).await;
     assert_eq!(world.userinfo(&tokens["access_token"]).await.0, 200);
     refused(&world.exchange(&code).await, 400, "invalid_grant");
-    refused(
-        &world.userinfo(&tokens["access_token"]).await,
-        401,
-        "invalid_token",
-    );
-    refused(
-        &world.refresh(&tokens["refresh_token"]).await,
-        400,
-        "invalid_grant",
-    );
+    refused(&world.userinfo(&tokens["access_token"]).await, 401, "invalid_token");
+    refused(&world.refresh(&tokens["refresh_token"]).await, 400, "invalid_grant");
 }
 
 #[tokio::test]
@@ -375,11 +300,7 @@ async fn codes_and_access_tokens_expire_by_the_clock() {
     now_ms.fetch_add(1, Ordering::Relaxed);
     refused(&world.exchange(&late).await, 400, "invalid_grant");
     now_ms.fetch_add(3_600_000, Ordering::Relaxed);
-    refused(
-        &world.userinfo(&tokens["access_token"]).await,
-        401,
-        "invalid_token",
-    );
+    refused(&world.userinfo(&tokens["access_token"]).await, 401, "invalid_token");
     assert_eq!(world.refresh(&tokens["refresh_token"]).await.0, 200);
 }
 
@@ -391,21 +312,9 @@ async fn refresh_tokens_rotate_and_a_reused_one_ends_the_family() {
     assert_eq!(status, 200);
     assert_ne!(first["refresh_token"], second["refresh_token"]);
     assert_eq!(world.userinfo(&second["access_token"]).await.0, 200);
-    refused(
-        &world.refresh(&first["refresh_token"]).await,
-        400,
-        "invalid_grant",
-    );
-    refused(
-        &world.refresh(&second["refresh_token"]).await,
-        400,
-        "invalid_grant",
-    );
-    refused(
-        &world.userinfo(&second["access_token"]).await,
-        401,
-        "invalid_token",
-    );
+    refused(&world.refresh(&first["refresh_token"]).await, 400, "invalid_grant");
+    refused(&world.refresh(&second["refresh_token"]).await, 400, "invalid_grant");
+    refused(&world.userinfo(&second["access_token"]).await, 401, "invalid_token");
 }
 
 #[tokio::test]
@@ -413,59 +322,23 @@ async fn revoking_ends_refreshing_and_an_unknown_token_is_fine() {
     let world = World::start(config()).await;
     let (_, tokens) = world.exchange(&world.code().await).await;
     let body = |token: &Value| json!({ "token": token, "client_id": CLIENT });
-    assert_eq!(
-        world
-            .post("/oauth/revoke", &body(&tokens["refresh_token"]))
-            .await
-            .0,
-        200
-    );
+    assert_eq!(world.post("/oauth/revoke", &body(&tokens["refresh_token"])).await.0, 200);
     assert_eq!(world.post("/oauth/revoke", &body(&json!("unknown"))).await.0, 200);
-    refused(
-        &world.refresh(&tokens["refresh_token"]).await,
-        400,
-        "invalid_grant",
-    );
+    refused(&world.refresh(&tokens["refresh_token"]).await, 400, "invalid_grant");
     let stranger = json!({ "token": "unknown", "client_id": "app_other" });
-    refused(
-        &world.post("/oauth/revoke", &stranger).await,
-        401,
-        "invalid_client",
-    );
+    refused(&world.post("/oauth/revoke", &stranger).await, 401, "invalid_client");
 }
 
 #[tokio::test]
 async fn discovery_and_keys_agree_with_the_token() {
     let world = World::start(config()).await;
-    let found: Value = world
-        .get("/.well-known/openid-configuration")
-        .await
-        .json()
-        .await
-        .unwrap();
+    let found: Value = world.get("/.well-known/openid-configuration").await.json().await.unwrap();
     assert_eq!(found["issuer"], json!(world.sandbox.base_url()));
-    assert_eq!(
-        found["token_endpoint"],
-        json!(format!("{}token", world.sandbox.whop_base_url()))
-    );
+    assert_eq!(found["token_endpoint"], json!(format!("{}token", world.sandbox.whop_base_url())));
     let keys: Value = world.get("/oauth/jwks").await.json().await.unwrap();
-    assert_eq!(
-        keys,
-        world
-            .get("/.well-known/jwks.json")
-            .await
-            .json::<Value>()
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        (&keys["keys"][0]["kty"], &keys["keys"][0]["alg"]),
-        (&json!("EC"), &json!("ES256"))
-    );
-    assert!(
-        keys["keys"][0].get("d").is_none(),
-        "the private half is published"
-    );
+    assert_eq!(keys, world.get("/.well-known/jwks.json").await.json::<Value>().await.unwrap());
+    assert_eq!((&keys["keys"][0]["kty"], &keys["keys"][0]["alg"]), (&json!("EC"), &json!("ES256")));
+    assert!(keys["keys"][0].get("d").is_none(), "the private half is published");
 }
 
 #[tokio::test]
@@ -473,17 +346,8 @@ async fn the_switchboard_switches_counts_and_shows() {
     let world = World::start(config()).await;
     let list = json!(["token_429", { "kind": "userinfo_500", "times": 2 }]);
     let (status, answer) = world.post("/sandbox/whop/misbehave", &list).await;
-    assert_eq!(
-        (status.as_u16(), answer),
-        (200, json!({ "active": { "token_429": 1, "userinfo_500": 2 } }))
-    );
-    let response = world
-        .http
-        .post(world.url("/oauth/token"))
-        .json(&exchange_body("x"))
-        .send()
-        .await
-        .unwrap();
+    assert_eq!((status.as_u16(), answer), (200, json!({ "active": { "token_429": 1, "userinfo_500": 2 } })));
+    let response = world.http.post(world.url("/oauth/token")).json(&exchange_body("x")).send().await.unwrap();
     assert_eq!(
         (response.status().as_u16(), &response.headers()["retry-after"]),
         (429, &"7".parse().unwrap())
@@ -493,19 +357,9 @@ async fn the_switchboard_switches_counts_and_shows() {
         (&shown["active"], &shown["counts"]["misbehaved"]),
         (&json!({ "userinfo_500": 2 }), &json!(1))
     );
-    let page = world
-        .http
-        .get(world.url("/sandbox/whop"))
-        .header("accept", "text/html")
-        .send()
-        .await
-        .unwrap();
+    let page = world.http.get(world.url("/sandbox/whop")).header("accept", "text/html").send().await.unwrap();
     assert!(page.text().await.unwrap().contains("userinfo_500"));
-    let unknown = world
-        .http
-        .post(world.url("/sandbox/whop/misbehave"))
-        .json(&json!(["nonsense"]))
-        .send();
+    let unknown = world.http.post(world.url("/sandbox/whop/misbehave")).json(&json!(["nonsense"])).send();
     assert_eq!(unknown.await.unwrap().status(), 422);
     let (_, answer) = world.post("/sandbox/whop/misbehave", &json!([])).await;
     assert_eq!(answer, json!({ "active": {} }));
@@ -524,14 +378,8 @@ async fn an_ordinary_provider_also_takes_forms_and_basic() {
         .append_pair("code_verifier", VERIFIER)
         .finish();
     let encoded: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
-    let sent = world
-        .http
-        .post(world.url("/oauth/token"))
-        .basic_auth(CLIENT, Some(encoded));
-    let sent = sent
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(form)
-        .send();
+    let sent = world.http.post(world.url("/oauth/token")).basic_auth(CLIENT, Some(encoded));
+    let sent = sent.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form).send();
     assert_eq!(sent.await.unwrap().status(), 200);
 }
 

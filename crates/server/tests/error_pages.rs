@@ -10,7 +10,10 @@ fn every_code_has_a_page() {
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".md").map(str::to_owned))
         .filter(|name| name != "README")
         .collect();
-    let codes: BTreeSet<String> =
-        sessile::PROBLEM_CODES.iter().chain(&sessile_server::PROBLEM_CODES).map(|code| (*code).to_owned()).collect();
+    let codes: BTreeSet<String> = sessile::PROBLEM_CODES
+        .iter()
+        .chain(&sessile_server::PROBLEM_CODES)
+        .map(|code| (*code).to_owned())
+        .collect();
     assert_eq!(pages, codes, "docs/errors/<code>.md and the codes in the program differ");
 }

@@ -70,55 +70,25 @@ impl Servers {
                 return Ok((None, None));
             }
             let postgres = Postgres::start().await?;
-            let pgbouncer = if wanted(Kind::Pgbouncer) {
-                Some(PgBouncer::start(&postgres).await?)
-            } else {
-                None
-            };
+            let pgbouncer =
+                if wanted(Kind::Pgbouncer) { Some(PgBouncer::start(&postgres).await?) } else { None };
             Ok((Some(postgres), pgbouncer))
         };
-        let redis = async {
-            if wanted(Kind::Redis) {
-                Redis::start().await.map(Some)
-            } else {
-                Ok(None)
-            }
-        };
-        let cluster = async {
-            if wanted(Kind::Cluster) {
-                RedisCluster::start().await.map(Some)
-            } else {
-                Ok(None)
-            }
-        };
+        let redis = async { if wanted(Kind::Redis) { Redis::start().await.map(Some) } else { Ok(None) } };
+        let cluster =
+            async { if wanted(Kind::Cluster) { RedisCluster::start().await.map(Some) } else { Ok(None) } };
         let ((postgres, pgbouncer), redis, cluster) = tokio::try_join!(sql, redis, cluster)?;
-        Ok(Self {
-            pgbouncer,
-            postgres,
-            redis,
-            cluster,
-        })
+        Ok(Self { pgbouncer, postgres, redis, cluster })
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
         let urls = [
-            (
-                "SESSILE_TEST_POSTGRES_URL",
-                self.postgres.as_ref().map(Postgres::url),
-            ),
-            (
-                "SESSILE_TEST_PGBOUNCER_URL",
-                self.pgbouncer.as_ref().map(PgBouncer::url),
-            ),
+            ("SESSILE_TEST_POSTGRES_URL", self.postgres.as_ref().map(Postgres::url)),
+            ("SESSILE_TEST_PGBOUNCER_URL", self.pgbouncer.as_ref().map(PgBouncer::url)),
             ("SESSILE_TEST_REDIS_URL", self.redis.as_ref().map(Redis::url)),
-            (
-                "SESSILE_TEST_REDIS_CLUSTER_URL",
-                self.cluster.as_ref().map(RedisCluster::url),
-            ),
+            ("SESSILE_TEST_REDIS_CLUSTER_URL", self.cluster.as_ref().map(RedisCluster::url)),
         ];
-        urls.into_iter()
-            .filter_map(|(name, url)| Some((name, url?)))
-            .collect()
+        urls.into_iter().filter_map(|(name, url)| Some((name, url?))).collect()
     }
 }
 
@@ -154,16 +124,11 @@ async fn exec(only: &[Kind], command: &[OsString]) -> Result<ExitCode, ServerErr
     // that a signal reaches everything that it started.
     let own_group = !std::io::stdin().is_terminal();
     let mut run = Command::new("setpriv");
-    run.args(["--pdeathsig=TERM", "--"])
-        .args(command)
-        .envs(servers.environment())
-        .kill_on_drop(true);
+    run.args(["--pdeathsig=TERM", "--"]).args(command).envs(servers.environment()).kill_on_drop(true);
     if own_group {
         run.process_group(0);
     }
-    let mut child = run
-        .spawn()
-        .map_err(failed("run setpriv (Debian package util-linux)"))?;
+    let mut child = run.spawn().map_err(failed("run setpriv (Debian package util-linux)"))?;
     let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     let send = |signal| match pid {
         Some(pid) if own_group => drop(kill_process_group(pid, signal)),
@@ -185,9 +150,7 @@ async fn exec(only: &[Kind], command: &[OsString]) -> Result<ExitCode, ServerErr
 }
 
 fn code_of(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .unwrap_or_else(|| SIGNAL_BASE + status.signal().unwrap_or(0));
+    let code = status.code().unwrap_or_else(|| SIGNAL_BASE + status.signal().unwrap_or(0));
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 

@@ -23,21 +23,14 @@ impl Account {
         }
         let passwd = fs::read_to_string("/etc/passwd").map_err(ServerError::io("read /etc/passwd"))?;
         let found = CANDIDATES.iter().find_map(|name| Self::find(&passwd, name));
-        let none = || {
-            ServerError::Setup(format!(
-                "running as root needs one of the accounts {CANDIDATES:?}"
-            ))
-        };
+        let none = || ServerError::Setup(format!("running as root needs one of the accounts {CANDIDATES:?}"));
         found.ok_or_else(none).map(Some)
     }
 
     fn find(passwd: &str, name: &str) -> Option<Self> {
         let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
         let mut fields = line.split(':').skip(2);
-        Some(Self {
-            uid: fields.next()?.parse().ok()?,
-            gid: fields.next()?.parse().ok()?,
-        })
+        Some(Self { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
     }
 
     /// Gives a file or folder to the account.

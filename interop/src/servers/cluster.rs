@@ -15,11 +15,8 @@ const MASTERS: usize = 3;
 /// How long the nodes may take to agree.
 const AGREE_LIMIT: Duration = Duration::from_secs(30);
 /// Short, so that tests of a lost node need not wait long.
-const SETTINGS: [(&str, &str); 3] = [
-    ("cluster-enabled", "yes"),
-    ("cluster-config-file", "nodes.conf"),
-    ("cluster-node-timeout", "2000"),
-];
+const SETTINGS: [(&str, &str); 3] =
+    [("cluster-enabled", "yes"), ("cluster-config-file", "nodes.conf"), ("cluster-node-timeout", "2000")];
 
 /// A running Redis Cluster.
 #[derive(Debug)]
@@ -35,9 +32,7 @@ impl RedisCluster {
     pub async fn start() -> Result<Self, ServerError> {
         let node = || Redis::start_on(ports::free_cluster_port, Persistence::EveryWrite, &SETTINGS);
         let (first, second, third) = tokio::try_join!(node(), node(), node())?;
-        let cluster = Self {
-            nodes: vec![first, second, third],
-        };
+        let cluster = Self { nodes: vec![first, second, third] };
         cluster.join_nodes().await?;
         cluster.wait_until_serving().await?;
         Ok(cluster)
@@ -78,18 +73,12 @@ impl RedisCluster {
 
     async fn join_nodes(&self) -> Result<(), ServerError> {
         let program = tools::find("redis-cli", "redis-tools")?;
-        let addresses: Vec<_> = self
-            .nodes
-            .iter()
-            .map(|node| format!("127.0.0.1:{}", node.port()))
-            .collect();
+        let addresses: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
         let args: Vec<_> = ["--cluster", "create"]
             .into_iter()
             .chain(addresses.iter().map(String::as_str))
             .chain(["--cluster-replicas", "0", "--cluster-yes"])
             .collect();
-        tools::run(&program, &args, &std::env::temp_dir(), None)
-            .await
-            .map(drop)
+        tools::run(&program, &args, &std::env::temp_dir(), None).await.map(drop)
     }
 }

@@ -43,11 +43,7 @@ impl NodeApp {
             server: "node",
             program,
             args: vec![dir.join("app.js").into()],
-            env: own
-                .iter()
-                .chain(env)
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect(),
+            env: own.iter().chain(env).map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             dir: dir.to_path_buf(),
             account: None,
             end: End::Kill,
@@ -62,12 +58,7 @@ impl NodeApp {
             })
             .await?;
         let silent = || ServerError::Setup(format!("{} printed no port", dir.display()));
-        Ok(Self {
-            _process: process,
-            port: port.ok_or_else(silent)?,
-            log,
-            _folder: folder,
-        })
+        Ok(Self { _process: process, port: port.ok_or_else(silent)?, log, _folder: folder })
     }
 
     /// Its base URL, without a slash at the end.
@@ -90,7 +81,5 @@ impl NodeApp {
 pub(crate) fn listening_port(log: &Path) -> Option<u16> {
     let text = fs::read_to_string(log).ok()?;
     let whole = &text[..text.rfind('\n')?];
-    whole
-        .lines()
-        .find_map(|line| line.strip_prefix(LISTENING)?.trim().parse().ok())
+    whole.lines().find_map(|line| line.strip_prefix(LISTENING)?.trim().parse().ok())
 }

@@ -57,13 +57,7 @@ impl PgBouncer {
             let url = postgres::url("sessile", postgres.password(), port, "postgres");
             match started(&launch, &url).await {
                 Ok(process) => {
-                    return Ok(Self {
-                        process: Some(process),
-                        launch,
-                        port,
-                        url,
-                        _folder: folder,
-                    });
+                    return Ok(Self { process: Some(process), launch, port, url, _folder: folder });
                 }
                 Err(error) if error.is_port_taken() && attempt < START_ATTEMPTS_MAX => attempt += 1,
                 Err(error) => return Err(error),
@@ -124,11 +118,7 @@ async fn started(launch: &Launch, url: &str) -> Result<Process, ServerError> {
 }
 
 fn settings(version: &str, postgres_port: u16, port: u16, users: &str) -> String {
-    let prepared = if knows_prepared_statements(version) {
-        "max_prepared_statements = 0\n"
-    } else {
-        ""
-    };
+    let prepared = if knows_prepared_statements(version) { "max_prepared_statements = 0\n" } else { "" };
     // Roles that tests create are looked up in Postgres (`auth_user`), so they need no entry in the file.
     format!(
         "[databases]\n\
@@ -163,12 +153,9 @@ mod tests {
 
     #[test]
     fn only_versions_that_know_the_setting_get_it() {
-        for (version, knows) in [
-            ("PgBouncer 1.18.0", false),
-            ("PgBouncer 1.21.0", true),
-            ("PgBouncer 2.0", true),
-            ("?", false),
-        ] {
+        for (version, knows) in
+            [("PgBouncer 1.18.0", false), ("PgBouncer 1.21.0", true), ("PgBouncer 2.0", true), ("?", false)]
+        {
             assert_eq!(knows_prepared_statements(version), knows, "{version}");
         }
     }

@@ -35,9 +35,7 @@ fn choose(fits: impl Fn(u16) -> bool) -> Result<u16, ServerError> {
     let mut seed = [0; 2];
     getrandom::fill(&mut seed).map_err(|error| ServerError::Setup(format!("no randomness: {error}")))?;
     let start = u16::from_le_bytes(seed) % COUNT;
-    let mut handed_out = HANDED_OUT
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut handed_out = HANDED_OUT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     (0..COUNT)
         .map(|step| FIRST + (start + step) % COUNT)
         .find(|port| !handed_out.contains(port) && fits(*port))

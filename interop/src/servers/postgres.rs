@@ -73,13 +73,7 @@ impl Postgres {
             let launch = launch(&programs, &folder, &data, account, port);
             match started(&launch, &url(SUPERUSER, &password, port, FIRST_DATABASE)).await {
                 Ok(process) => {
-                    return Ok(Self {
-                        process: Some(process),
-                        launch,
-                        port,
-                        password,
-                        folder,
-                    });
+                    return Ok(Self { process: Some(process), launch, port, password, folder });
                 }
                 Err(error) if error.is_port_taken() && attempt < START_ATTEMPTS_MAX => attempt += 1,
                 Err(error) => return Err(error),
@@ -102,8 +96,7 @@ impl Postgres {
     /// # Errors
     /// When the name is taken or the server does not answer.
     pub async fn create_database(&self, name: &str) -> Result<String, ServerError> {
-        self.execute(&format!("create database \"{}\"", name.replace('"', "\"\"")))
-            .await?;
+        self.execute(&format!("create database \"{}\"", name.replace('"', "\"\""))).await?;
         Ok(self.url_for_role(SUPERUSER, &self.password, name))
     }
 
@@ -112,15 +105,8 @@ impl Postgres {
     /// # Errors
     /// When the server refuses them or does not answer.
     pub async fn execute(&self, sql: &str) -> Result<(), ServerError> {
-        let refused = |source| ServerError::Postgres {
-            what: format!("run `{sql}`"),
-            source,
-        };
-        connect(&self.url())
-            .await?
-            .batch_execute(sql)
-            .await
-            .map_err(refused)
+        let refused = |source| ServerError::Postgres { what: format!("run `{sql}`"), source };
+        connect(&self.url()).await?.batch_execute(sql).await.map_err(refused)
     }
 
     /// Where it listens, always on 127.0.0.1. The port stays the same over restarts.
@@ -186,10 +172,7 @@ impl Postgres {
         let Ok(text) = fs::read_to_string(&pid_file) else {
             return;
         };
-        let memory = text
-            .lines()
-            .nth(SHARED_MEMORY_LINE)
-            .and_then(|line| line.split_whitespace().nth(1));
+        let memory = text.lines().nth(SHARED_MEMORY_LINE).and_then(|line| line.split_whitespace().nth(1));
         if let (Some(id), Ok(ipcrm)) = (memory, tools::find("ipcrm", "util-linux")) {
             // A segment that is gone already is what we want.
             let _ = tools::run(&ipcrm, &["-m", id], Path::new("/"), None).await;
@@ -207,10 +190,7 @@ pub(crate) async fn connect(url: &str) -> Result<Client, ServerError> {
             limit: CONNECT_LIMIT,
             log: String::new(),
         })?
-        .map_err(|source| ServerError::Postgres {
-            what: "accept a connection".into(),
-            source,
-        })?;
+        .map_err(|source| ServerError::Postgres { what: "accept a connection".into(), source })?;
     tokio::spawn(async move {
         let _ = connection.await;
     });
@@ -241,13 +221,8 @@ async fn create_cluster(
     let pgdata = format!("--pgdata={}", data.display());
     let user = format!("--username={SUPERUSER}");
     // `--no-sync` concerns the creation alone; the server itself syncs.
-    let options = [
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        "--locale=C.UTF-8",
-        "--no-sync",
-        "--no-instructions",
-    ];
+    let options =
+        ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"];
     let args: Vec<_> = [&*pgdata, &*user, &*pwfile].into_iter().chain(options).collect();
     tools::run(&programs.join("initdb"), &args, folder.path(), account).await?;
     Ok(data)

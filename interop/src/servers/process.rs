@@ -108,16 +108,8 @@ impl Launch {
         let (reply, answer) = mpsc::channel();
         let gone = || ServerError::Setup(format!("cannot {what}: the starting thread is gone"));
         LAUNCHER.send(Job { command, reply }).map_err(|_| gone())?;
-        let child = answer
-            .recv()
-            .map_err(|_| gone())?
-            .map_err(ServerError::io(&what))?;
-        Ok(Process {
-            child,
-            server: self.server,
-            end: self.end,
-            log: self.log.clone(),
-        })
+        let child = answer.recv().map_err(|_| gone())?.map_err(ServerError::io(&what))?;
+        Ok(Process { child, server: self.server, end: self.end, log: self.log.clone() })
     }
 }
 
@@ -141,22 +133,14 @@ impl Process {
         let started = Instant::now();
         loop {
             if let Some(status) = self.exited()? {
-                return Err(ServerError::Exited {
-                    server: self.server,
-                    status,
-                    log: log_end(&self.log),
-                });
+                return Err(ServerError::Exited { server: self.server, status, log: log_end(&self.log) });
             }
             if answers().await {
                 return Ok(());
             }
             if started.elapsed() > READY_LIMIT {
                 let what = format!("{} to answer", self.server);
-                return Err(ServerError::TimedOut {
-                    what,
-                    limit: READY_LIMIT,
-                    log: log_end(&self.log),
-                });
+                return Err(ServerError::TimedOut { what, limit: READY_LIMIT, log: log_end(&self.log) });
             }
             tokio::time::sleep(POLL).await;
         }
@@ -173,9 +157,7 @@ impl Process {
     }
 
     fn exited(&mut self) -> Result<Option<ExitStatus>, ServerError> {
-        self.child
-            .try_wait()
-            .map_err(ServerError::io(format!("watch {}", self.server)))
+        self.child.try_wait().map_err(ServerError::io(format!("watch {}", self.server)))
     }
 
     /// Safe against reuse of the id: an ended child keeps its id until we collect it.
@@ -220,11 +202,7 @@ pub async fn eventually<T>(
             return Ok(found);
         }
         if started.elapsed() > limit {
-            return Err(ServerError::TimedOut {
-                what: what.to_owned(),
-                limit,
-                log: String::new(),
-            });
+            return Err(ServerError::TimedOut { what: what.to_owned(), limit, log: String::new() });
         }
         tokio::time::sleep(POLL).await;
     }

@@ -119,10 +119,7 @@ impl Proxy {
     async fn set(&self, flow: Flow) -> Result<(), ServerError> {
         let gone = || ServerError::Setup("the proxy's thread is gone".into());
         let (done, answer) = oneshot::channel();
-        self.commands
-            .send(Command { flow, done })
-            .await
-            .map_err(|_| gone())?;
+        self.commands.send(Command { flow, done }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
@@ -157,9 +154,7 @@ async fn serve(port: u16, target: SocketAddr, mut commands: mpsc::Receiver<Comma
 
 async fn bind(port: u16) -> Result<TcpListener, ServerError> {
     let what = format!("listen on port {port}");
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(ServerError::io(what))
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(ServerError::io(what))
 }
 
 /// Never ready without a listener. A failed accept concerns that client alone, or passes when files are free.
@@ -187,12 +182,7 @@ async fn connection(client: TcpStream, target: SocketAddr, mut flow: watch::Rece
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let requests = pump(from_client, to_server, flow.clone(), &[Flow::Stalled]);
-    let replies = pump(
-        from_server,
-        to_client,
-        flow,
-        &[Flow::Stalled, Flow::RepliesStalled],
-    );
+    let replies = pump(from_server, to_client, flow, &[Flow::Stalled, Flow::RepliesStalled]);
     tokio::join!(requests, replies);
 }
 

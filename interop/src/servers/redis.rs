@@ -66,12 +66,7 @@ impl Redis {
             let launch = launch(&program, folder.path(), port, persistence, settings);
             match started(&launch, port).await {
                 Ok(process) => {
-                    return Ok(Self {
-                        process: Some(process),
-                        launch,
-                        port,
-                        _folder: folder,
-                    });
+                    return Ok(Self { process: Some(process), launch, port, _folder: folder });
                 }
                 Err(error) if error.is_port_taken() && attempt < START_ATTEMPTS_MAX => attempt += 1,
                 Err(error) => return Err(error),
@@ -156,9 +151,7 @@ fn launch(
     Launch {
         server: "redis",
         program: program.to_path_buf(),
-        args: pairs
-            .flat_map(|(name, value)| [format!("--{name}").into(), (*value).into()])
-            .collect(),
+        args: pairs.flat_map(|(name, value)| [format!("--{name}").into(), (*value).into()]).collect(),
         env: Vec::new(),
         dir: dir.to_path_buf(),
         account: None,
@@ -170,9 +163,7 @@ fn launch(
 async fn started(launch: &Launch, port: u16) -> Result<Process, ServerError> {
     let mut process = launch.start()?;
     // A Redis that still loads its data answers PING with an error, so success means ready.
-    process
-        .ready(async || ask(port, &["PING"]).await.is_some())
-        .await?;
+    process.ready(async || ask(port, &["PING"]).await.is_some()).await?;
     Ok(process)
 }
 
@@ -182,11 +173,7 @@ pub(crate) async fn ask(port: u16, command: &[&str]) -> Option<String> {
     let answer = async {
         let client = redis::Client::open(url(port)).ok()?;
         let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-        redis::cmd(name)
-            .arg(args)
-            .query_async::<String>(&mut connection)
-            .await
-            .ok()
+        redis::cmd(name).arg(args).query_async::<String>(&mut connection).await.ok()
     };
     timeout(ANSWER_LIMIT, answer).await.ok()?
 }

@@ -33,10 +33,7 @@ pub(crate) fn postgres_programs() -> Result<PathBuf, ServerError> {
     let versions = fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten();
     let newest = versions
         .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse::<u32>().ok()?,
-                entry.path().join("bin"),
-            ))
+            Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin")))
         })
         .filter(|(_, programs)| programs.join("initdb").is_file() && programs.join("postgres").is_file())
         .max();
@@ -47,20 +44,13 @@ pub(crate) fn postgres_programs() -> Result<PathBuf, ServerError> {
     initdb
         .parent()
         .map(Path::to_path_buf)
-        .ok_or(ServerError::Missing {
-            program: "initdb",
-            package: "postgresql",
-        })
+        .ok_or(ServerError::Missing { program: "initdb", package: "postgresql" })
 }
 
 /// `setpriv` arguments that switch to `account`.
 pub(crate) fn switch_to(account: Option<Account>) -> Vec<String> {
     account.map_or_else(Vec::new, |Account { uid, gid }| {
-        vec![
-            format!("--reuid={uid}"),
-            format!("--regid={gid}"),
-            "--clear-groups".into(),
-        ]
+        vec![format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".into()]
     })
 }
 
@@ -83,18 +73,11 @@ pub(crate) async fn run(
         .output();
     let output = timeout(COMMAND_LIMIT, child)
         .await
-        .map_err(|_| ServerError::TimedOut {
-            what: name.clone(),
-            limit: COMMAND_LIMIT,
-            log: String::new(),
-        })?
+        .map_err(|_| ServerError::TimedOut { what: name.clone(), limit: COMMAND_LIMIT, log: String::new() })?
         .map_err(ServerError::io(format!("run {name}")))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {
         return Ok(text(&output.stdout));
     }
-    Err(ServerError::Command {
-        command: name,
-        output: text(&output.stdout) + &text(&output.stderr),
-    })
+    Err(ServerError::Command { command: name, output: text(&output.stdout) + &text(&output.stderr) })
 }

@@ -45,10 +45,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(3),
-            request: Duration::from_secs(10),
-        }
+        Self { connect: Duration::from_secs(3), request: Duration::from_secs(10) }
     }
 }
 
@@ -76,15 +73,7 @@ impl ProviderConfig {
     #[must_use]
     pub fn whop(client_id: impl Into<String>, redirect_url: impl Into<String>) -> Self {
         let base_url = WHOP_BASE_URL.to_owned();
-        Self::new(
-            client_id,
-            redirect_url,
-            Endpoints::Whop {
-                base_url,
-                issuer: None,
-                jwks_url: None,
-            },
-        )
+        Self::new(client_id, redirect_url, Endpoints::Whop { base_url, issuer: None, jwks_url: None })
     }
 
     /// An OpenID Connect provider by its issuer.
@@ -94,13 +83,7 @@ impl ProviderConfig {
         client_id: impl Into<String>,
         redirect_url: impl Into<String>,
     ) -> Self {
-        Self::new(
-            client_id,
-            redirect_url,
-            Endpoints::Oidc {
-                issuer_url: issuer_url.into(),
-            },
-        )
+        Self::new(client_id, redirect_url, Endpoints::Oidc { issuer_url: issuer_url.into() })
     }
 
     fn new(client_id: impl Into<String>, redirect_url: impl Into<String>, endpoints: Endpoints) -> Self {
@@ -161,18 +144,12 @@ pub enum ConfigError {
 
 /// Parses a URL that secrets may travel to.
 pub(crate) fn provider_url(setting: &'static str, value: &str) -> Result<Url, ConfigError> {
-    let invalid = || ConfigError::InvalidUrl {
-        setting,
-        value: value.to_owned(),
-    };
+    let invalid = || ConfigError::InvalidUrl { setting, value: value.to_owned() };
     let url = Url::parse(value).map_err(|_| invalid())?;
     match url.scheme() {
         "https" if url.has_host() => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(ConfigError::Insecure {
-            setting,
-            value: value.to_owned(),
-        }),
+        "http" => Err(ConfigError::Insecure { setting, value: value.to_owned() }),
         _ => Err(invalid()),
     }
 }
@@ -193,29 +170,16 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback_only() {
-        for good in [
-            "https://api.whop.com/oauth/",
-            "http://127.0.0.1:1/",
-            "http://[::1]:1/",
-            "http://localhost",
-        ] {
+        for good in
+            ["https://api.whop.com/oauth/", "http://127.0.0.1:1/", "http://[::1]:1/", "http://localhost"]
+        {
             assert!(provider_url("base URL", good).is_ok(), "{good}");
         }
-        for bad in [
-            "http://api.whop.com/",
-            "http://127.0.0.1.evil.example/",
-            "http://10.0.0.1/",
-        ] {
-            assert!(
-                matches!(provider_url("base URL", bad), Err(ConfigError::Insecure { .. })),
-                "{bad}"
-            );
+        for bad in ["http://api.whop.com/", "http://127.0.0.1.evil.example/", "http://10.0.0.1/"] {
+            assert!(matches!(provider_url("base URL", bad), Err(ConfigError::Insecure { .. })), "{bad}");
         }
         for bad in ["", "api.whop.com", "file:///etc/passwd", "javascript:1"] {
-            assert!(
-                matches!(provider_url("base URL", bad), Err(ConfigError::InvalidUrl { .. })),
-                "{bad}"
-            );
+            assert!(matches!(provider_url("base URL", bad), Err(ConfigError::InvalidUrl { .. })), "{bad}");
         }
     }
 

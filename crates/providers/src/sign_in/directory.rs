@@ -89,23 +89,14 @@ impl Directory {
     pub(crate) fn new(endpoints: &Endpoints, clock: Clock) -> Result<Self, ConfigError> {
         let (issuer, routes, jwks) = match endpoints {
             Endpoints::Oidc { issuer_url } => (issuer_url.clone(), None, None),
-            Endpoints::Whop {
-                base_url,
-                issuer,
-                jwks_url,
-            } => {
+            Endpoints::Whop { base_url, issuer, jwks_url } => {
                 let base = provider_url("base URL", &format!("{}/", base_url.trim_end_matches('/')))?;
-                let issuer = issuer
-                    .clone()
-                    .unwrap_or_else(|| base.origin().ascii_serialization());
+                let issuer = issuer.clone().unwrap_or_else(|| base.origin().ascii_serialization());
                 (issuer, Some(whop_routes(&base, base_url)?), jwks_url.clone())
             }
         };
         provider_url("issuer", &issuer)?;
-        let invalid = |setting, value: &str| ConfigError::InvalidUrl {
-            setting,
-            value: value.to_owned(),
-        };
+        let invalid = |setting, value: &str| ConfigError::InvalidUrl { setting, value: value.to_owned() };
         let jwks = match jwks {
             Some(url) => {
                 provider_url("JWKS URL", &url)?;
@@ -114,13 +105,7 @@ impl Directory {
             None => None,
         };
         let issuer = IssuerUrl::new(issuer.clone()).map_err(|_| invalid("issuer", &issuer))?;
-        Ok(Self {
-            issuer,
-            routes,
-            jwks,
-            clock,
-            known: Mutex::default(),
-        })
+        Ok(Self { issuer, routes, jwks, clock, known: Mutex::default() })
     }
 
     pub(crate) fn issuer(&self) -> &IssuerUrl {
@@ -171,19 +156,14 @@ impl Directory {
         known: &mut Known,
         now_ms: i64,
     ) -> Result<Arc<Provider>, SignInError> {
-        let pausing = known
-            .failed_at_ms
-            .is_some_and(|failed| span(failed, now_ms) < FAILURE_PAUSE);
+        let pausing = known.failed_at_ms.is_some_and(|failed| span(failed, now_ms) < FAILURE_PAUSE);
         if pausing {
             return Err(SignInError::http(Step::Discovery, HttpFailure::Pausing));
         }
         match self.read(http, now_ms).await {
             Ok(provider) => {
                 let provider = Arc::new(provider);
-                *known = Known {
-                    provider: Some(Arc::clone(&provider)),
-                    failed_at_ms: None,
-                };
+                *known = Known { provider: Some(Arc::clone(&provider)), failed_at_ms: None };
                 Ok(provider)
             }
             Err(error) => {
@@ -196,38 +176,21 @@ impl Directory {
     async fn read(&self, http: &HttpClient, now_ms: i64) -> Result<Provider, SignInError> {
         let (issuer, read_at_ms) = (self.issuer.clone(), now_ms);
         if let (Some(routes), Some(jwks)) = (&self.routes, &self.jwks) {
-            let keys = CoreJsonWebKeySet::fetch_async(jwks, http)
-                .await
-                .map_err(discovery_failed)?;
-            return Ok(Provider {
-                issuer,
-                keys,
-                routes: routes.clone(),
-                read_at_ms,
-            });
+            let keys = CoreJsonWebKeySet::fetch_async(jwks, http).await.map_err(discovery_failed)?;
+            return Ok(Provider { issuer, keys, routes: routes.clone(), read_at_ms });
         }
-        let metadata = Metadata::discover_async(issuer.clone(), http)
-            .await
-            .map_err(discovery_failed)?;
+        let metadata = Metadata::discover_async(issuer.clone(), http).await.map_err(discovery_failed)?;
         let routes = match &self.routes {
             Some(routes) => routes.clone(),
             None => announced_routes(&metadata)
                 .map_err(|error| SignInError::unreadable(Step::Discovery, error))?,
         };
-        Ok(Provider {
-            issuer,
-            keys: metadata.jwks().clone(),
-            routes,
-            read_at_ms,
-        })
+        Ok(Provider { issuer, keys: metadata.jwks().clone(), routes, read_at_ms })
     }
 }
 
 fn whop_routes(base: &Url, base_url: &str) -> Result<Routes, ConfigError> {
-    let invalid = |_| ConfigError::InvalidUrl {
-        setting: "base URL",
-        value: base_url.to_owned(),
-    };
+    let invalid = |_| ConfigError::InvalidUrl { setting: "base URL", value: base_url.to_owned() };
     let under = |name| base.join(name).map_err(invalid);
     Ok(Routes {
         authorize: under("authorize")?,
@@ -239,10 +202,7 @@ fn whop_routes(base: &Url, base_url: &str) -> Result<Routes, ConfigError> {
 }
 
 fn announced_routes(metadata: &Metadata) -> Result<Routes, ConfigError> {
-    let missing = || ConfigError::InvalidUrl {
-        setting: "announced token endpoint",
-        value: String::new(),
-    };
+    let missing = || ConfigError::InvalidUrl { setting: "announced token endpoint", value: String::new() };
     let optional = |setting, url: Option<&str>| url.map(|url| provider_url(setting, url)).transpose();
     let basic = metadata
         .token_endpoint_auth_methods_supported()
@@ -263,11 +223,7 @@ fn announced_routes(metadata: &Metadata) -> Result<Routes, ConfigError> {
             "announced revocation endpoint",
             metadata.additional_metadata().revocation_endpoint.as_deref(),
         )?,
-        auth_type: if basic {
-            AuthType::BasicAuth
-        } else {
-            AuthType::RequestBody
-        },
+        auth_type: if basic { AuthType::BasicAuth } else { AuthType::RequestBody },
     })
 }
 

@@ -169,19 +169,13 @@ impl SignInError {
     pub(crate) fn http(step: Step, failure: HttpFailure) -> Self {
         match failure {
             HttpFailure::RateLimited { retry_after } => Self::RateLimited { step, retry_after },
-            HttpFailure::TooLarge => Self::Unreadable {
-                step,
-                detail: failure.to_string(),
-            },
+            HttpFailure::TooLarge => Self::Unreadable { step, detail: failure.to_string() },
             source => Self::Unavailable { step, source },
         }
     }
 
     pub(crate) fn unreadable(step: Step, detail: impl fmt::Display) -> Self {
-        Self::Unreadable {
-            step,
-            detail: shortened(&detail.to_string()),
-        }
+        Self::Unreadable { step, detail: shortened(&detail.to_string()) }
     }
 }
 
@@ -190,8 +184,5 @@ const DETAIL_CHARS_MAX: usize = 200;
 
 /// Provider text fit for one log line.
 pub(crate) fn shortened(text: &str) -> String {
-    text.chars()
-        .filter(|char| !char.is_control())
-        .take(DETAIL_CHARS_MAX)
-        .collect()
+    text.chars().filter(|char| !char.is_control()).take(DETAIL_CHARS_MAX).collect()
 }

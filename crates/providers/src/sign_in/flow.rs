@@ -49,28 +49,17 @@ impl SignIn {
         if config.client_id.trim().is_empty() {
             return Err(ConfigError::MissingClientId);
         }
-        let redirect =
-            RedirectUrl::new(config.redirect_url.clone()).map_err(|_| ConfigError::InvalidUrl {
-                setting: "redirect URL",
-                value: config.redirect_url.clone(),
-            })?;
+        let redirect = RedirectUrl::new(config.redirect_url.clone()).map_err(|_| {
+            ConfigError::InvalidUrl { setting: "redirect URL", value: config.redirect_url.clone() }
+        })?;
         let (bodies, entrance) = match &config.endpoints {
             Endpoints::Whop { base_url, .. } => (Bodies::Json, provider_url("base URL", base_url)?),
             Endpoints::Oidc { issuer_url } => (Bodies::Form, provider_url("issuer", issuer_url)?),
         };
-        let reach = if is_loopback(&entrance) {
-            Reach::Loopback
-        } else {
-            Reach::Network
-        };
+        let reach = if is_loopback(&entrance) { Reach::Loopback } else { Reach::Network };
         let directory = Directory::new(&config.endpoints, Arc::clone(&config.clock))?;
         let http = HttpClient::new(config.timeouts, bodies, reach)?;
-        Ok(Self(Arc::new(Inner {
-            config,
-            redirect,
-            directory,
-            http,
-        })))
+        Ok(Self(Arc::new(Inner { config, redirect, directory, http })))
     }
 
     /// Where to send the browser, and what to keep in the login session until it comes back.
@@ -80,14 +69,7 @@ impl SignIn {
     pub async fn begin(&self) -> Result<(Url, PendingSignIn), SignInError> {
         let authorize = match self.0.directory.routes() {
             Some(routes) => routes.authorize.clone(),
-            None => self
-                .0
-                .directory
-                .current(&self.0.http)
-                .await?
-                .routes
-                .authorize
-                .clone(),
+            None => self.0.directory.current(&self.0.http).await?.routes.authorize.clone(),
         };
         let issuer = self.0.directory.issuer().clone();
         let client = CoreClient::new(self.0.client_id(), issuer, CoreJsonWebKeySet::default())
@@ -96,11 +78,7 @@ impl SignIn {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = CoreAuthenticationFlow::AuthorizationCode;
         let mut request = client
-            .authorize_url(
-                flow,
-                || CsrfToken::new_random_len(32),
-                || Nonce::new_random_len(32),
-            )
+            .authorize_url(flow, || CsrfToken::new_random_len(32), || Nonce::new_random_len(32))
             .set_pkce_challenge(challenge);
         // The crate adds `openid` on its own.
         for scope in self.0.config.scopes.iter().filter(|scope| *scope != "openid") {
@@ -130,10 +108,7 @@ impl SignIn {
         }
         if code.is_empty() || code.len() > CODE_BYTES_MAX {
             let description = Some("the code is empty or too long".to_owned());
-            return Err(SignInError::TokenExchange {
-                error: "invalid_request".to_owned(),
-                description,
-            });
+            return Err(SignInError::TokenExchange { error: "invalid_request".to_owned(), description });
         }
         let provider = inner.directory.current(&inner.http).await?;
         let tokens = inner.exchange(&provider.routes, code, pending).await?;
@@ -159,18 +134,13 @@ impl SignIn {
         if response.status().is_success() {
             return Ok(());
         }
-        Err(SignInError::unreadable(
-            Step::Revocation,
-            format_args!("status {}", response.status()),
-        ))
+        Err(SignInError::unreadable(Step::Revocation, format_args!("status {}", response.status())))
     }
 }
 
 impl fmt::Debug for SignIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignIn")
-            .field("config", &self.0.config)
-            .finish_non_exhaustive()
+        f.debug_struct("SignIn").field("config", &self.0.config).finish_non_exhaustive()
     }
 }
 
@@ -209,10 +179,7 @@ impl Inner {
         pending: &PendingSignIn,
     ) -> Result<&'t Claims, SignInError> {
         let Some(token) = tokens.id_token() else {
-            return Err(verify::invalid(
-                IdTokenFault::Missing,
-                "no id_token in the token answer",
-            ));
+            return Err(verify::invalid(IdTokenFault::Missing, "no id_token in the token answer"));
         };
         let expected = Expected {
             client_id: &self.config.client_id,
@@ -241,11 +208,7 @@ impl Inner {
         let client = CoreClient::new(self.client_id(), provider.issuer.clone(), provider.keys.clone())
             .set_user_info_url(UserInfoUrl::from_url(url.clone()));
         let request = client.user_info(tokens.access_token().clone(), Some(subject.clone()));
-        request
-            .request_async(&self.http)
-            .await
-            .map(Some)
-            .map_err(userinfo_failed)
+        request.request_async(&self.http).await.map(Some).map_err(userinfo_failed)
     }
 }
 

@@ -59,10 +59,7 @@ impl HttpClient {
         if reach == Reach::Loopback {
             builder = builder.no_proxy();
         }
-        Ok(Self {
-            inner: builder.build().map_err(ConfigError::Http)?,
-            bodies,
-        })
+        Ok(Self { inner: builder.build().map_err(ConfigError::Http)?, bodies })
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
@@ -70,11 +67,7 @@ impl HttpClient {
             Bodies::Json => form_to_json(request)?,
             Bodies::Form => request,
         };
-        let attempts_max = if request.method() == Method::GET {
-            GET_ATTEMPTS_MAX
-        } else {
-            1
-        };
+        let attempts_max = if request.method() == Method::GET { GET_ATTEMPTS_MAX } else { 1 };
         let mut pause = GET_RETRY_PAUSE;
         for _ in 1..attempts_max {
             match self.send_once(&request).await {
@@ -103,9 +96,7 @@ impl HttpClient {
             });
         }
         if status.is_server_error() {
-            return Err(HttpFailure::Server {
-                status: status.as_u16(),
-            });
+            return Err(HttpFailure::Server { status: status.as_u16() });
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
@@ -141,9 +132,7 @@ fn form_to_json(request: HttpRequest) -> Result<HttpRequest, HttpFailure> {
         .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
         .collect();
     let body = serde_json::to_vec(&fields).map_err(|_| HttpFailure::Request)?;
-    parts
-        .headers
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(HttpRequest::from_parts(parts, body))
 }
 
@@ -161,12 +150,8 @@ fn failure(error: reqwest::Error) -> HttpFailure {
 }
 
 fn retry_after(header: Option<&HeaderValue>) -> Duration {
-    let seconds = header
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.trim().parse().ok());
-    seconds
-        .map_or(RETRY_AFTER_DEFAULT, Duration::from_secs)
-        .min(RETRY_AFTER_MAX)
+    let seconds = header.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
+    seconds.map_or(RETRY_AFTER_DEFAULT, Duration::from_secs).min(RETRY_AFTER_MAX)
 }
 
 #[cfg(test)]
@@ -175,9 +160,7 @@ mod tests {
 
     fn request(content_type: &'static str, body: &str) -> HttpRequest {
         let mut request = HttpRequest::new(body.as_bytes().to_vec());
-        request
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         request
     }
 

@@ -37,20 +37,14 @@ impl Identity {
         let name = userinfo
             .and_then(|info| called(info.name(), info.preferred_username()))
             .or_else(|| called(claims.name(), claims.preferred_username()));
-        let picture = userinfo
-            .and_then(CoreUserInfoClaims::picture)
-            .or_else(|| claims.picture());
+        let picture = userinfo.and_then(CoreUserInfoClaims::picture).or_else(|| claims.picture());
         Self {
             subject: claims.subject().to_string(),
             email: email.map(|(email, _)| email.to_string()),
             email_verified: email.is_some_and(|(_, verified)| verified == Some(true)),
             name,
-            picture: picture
-                .and_then(|picture| picture.get(None))
-                .map(|picture| picture.to_string()),
-            refresh_token: tokens
-                .refresh_token()
-                .map(|token| SecretString::from(token.secret().clone())),
+            picture: picture.and_then(|picture| picture.get(None)).map(|picture| picture.to_string()),
+            refresh_token: tokens.refresh_token().map(|token| SecretString::from(token.secret().clone())),
         }
     }
 }

@@ -43,9 +43,7 @@ impl PendingSignIn {
 
 impl fmt::Debug for PendingSignIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingSignIn")
-            .field("started_at_ms", &self.started_at_ms)
-            .finish_non_exhaustive()
+        f.debug_struct("PendingSignIn").field("started_at_ms", &self.started_at_ms).finish_non_exhaustive()
     }
 }
 
@@ -68,10 +66,7 @@ mod tests {
         for other in ["", "the-stat", "the-state ", "THE-STATE"] {
             assert!(!pending().state_matches(other), "{other:?}");
         }
-        let empty = PendingSignIn {
-            state: String::new(),
-            ..pending()
-        };
+        let empty = PendingSignIn { state: String::new(), ..pending() };
         assert!(!empty.state_matches(""));
     }
 

@@ -38,9 +38,7 @@ pub(crate) fn request(
             }
         }
     }
-    request
-        .body(form.finish().into_bytes())
-        .map_err(|_| unbuildable())
+    request.body(form.finish().into_bytes()).map_err(|_| unbuildable())
 }
 
 /// Each half is form-encoded before base64 (RFC 6749, 2.3.1).

@@ -53,19 +53,12 @@ pub(crate) fn id_token<'t>(
             .set_allowed_algs(ALGORITHMS)
             .set_time_fn(move || now - skew)
             .set_issue_time_verifier_fn(move |issued_at| {
-                if issued_at > now + skew {
-                    Err("issued in the future".to_owned())
-                } else {
-                    Ok(())
-                }
+                if issued_at > now + skew { Err("issued in the future".to_owned()) } else { Ok(()) }
             });
     let nonce = Nonce::new(expected.nonce.to_owned());
     let claims = token.claims(&verifier, &nonce).map_err(|error| refused(&error))?;
     // The crate leaves `azp` to us (OpenID Connect Core 3.1.3.7, step 5).
-    if claims
-        .authorized_party()
-        .is_some_and(|party| party.as_str() != expected.client_id)
-    {
+    if claims.authorized_party().is_some_and(|party| party.as_str() != expected.client_id) {
         return Err(invalid(IdTokenFault::Audience, "azp names another client"));
     }
     if let Some(announced) = claims.access_token_hash() {
@@ -91,20 +84,11 @@ fn access_token_hash(
 
 /// Whether reading the provider's keys again may help.
 pub(crate) fn key_is_unknown(error: &SignInError) -> bool {
-    matches!(
-        error,
-        SignInError::InvalidIdToken {
-            fault: IdTokenFault::UnknownKey,
-            ..
-        }
-    )
+    matches!(error, SignInError::InvalidIdToken { fault: IdTokenFault::UnknownKey, .. })
 }
 
 pub(crate) fn invalid(fault: IdTokenFault, detail: &str) -> SignInError {
-    SignInError::InvalidIdToken {
-        fault,
-        detail: shortened(detail),
-    }
+    SignInError::InvalidIdToken { fault, detail: shortened(detail) }
 }
 
 fn refused(error: &ClaimsVerificationError) -> SignInError {

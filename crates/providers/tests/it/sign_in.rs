@@ -11,15 +11,8 @@ use std::time::Duration;
 async fn somebody_signs_in_with_whop() {
     let world = World::start(Kind::Whop).await;
     let (url, pending) = world.sign_in.begin().await.unwrap();
-    assert_eq!(
-        world.count("discovery_read"),
-        0,
-        "beginning with Whop asks nobody"
-    );
-    assert!(
-        url.as_str()
-            .starts_with(&format!("{}authorize?", world.sandbox.whop_base_url()))
-    );
+    assert_eq!(world.count("discovery_read"), 0, "beginning with Whop asks nobody");
+    assert!(url.as_str().starts_with(&format!("{}authorize?", world.sandbox.whop_base_url())));
     let answer = world.decide(&url, "ada").await;
     assert!(pending.state_matches(&answer["state"]));
     let identity = world.sign_in.finish(&answer["code"], &pending).await.unwrap();
@@ -27,11 +20,7 @@ async fn somebody_signs_in_with_whop() {
     assert_eq!(identity.email.as_deref(), Some("ada@sandbox.example"));
     assert!(identity.email_verified);
     assert_eq!(identity.name.as_deref(), Some("Ada Lovelace"));
-    assert!(
-        identity
-            .picture
-            .is_some_and(|picture| picture.ends_with("/sandbox/whop/people/ada.svg"))
-    );
+    assert!(identity.picture.is_some_and(|picture| picture.ends_with("/sandbox/whop/people/ada.svg")));
     assert!(identity.refresh_token.is_some());
 }
 
@@ -42,10 +31,7 @@ async fn any_provider_is_found_by_discovery() {
     let answer = world.decide(&url, "alan").await;
     let identity = world.sign_in.finish(&answer["code"], &pending).await.unwrap();
     assert_eq!(identity.subject, "user_AlanTuring1912");
-    assert!(
-        !identity.email_verified,
-        "an unverified address was taken for a verified one"
-    );
+    assert!(!identity.email_verified, "an unverified address was taken for a verified one");
     let token = identity.refresh_token.unwrap();
     world.sign_in.revoke(token.expose_secret()).await.unwrap();
     assert_eq!(world.count("revoked"), 1);
@@ -57,10 +43,7 @@ async fn the_request_carries_everything_and_no_two_are_alike() {
     let (one, kept) = world.sign_in.begin().await.unwrap();
     let (other, _) = world.sign_in.begin().await.unwrap();
     let query = |url: &url::Url, name: &str| {
-        let found = url
-            .query_pairs()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned());
+        let found = url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         found.unwrap_or_else(|| panic!("{name} is missing"))
     };
     for (name, value) in [
@@ -126,10 +109,7 @@ async fn a_sign_in_left_lying_is_refused_without_using_the_code() {
     world.advance(PENDING_LIFETIME);
     let error = world.sign_in.finish(&code, &pending).await.unwrap_err();
     assert!(matches!(error, SignInError::Expired));
-    assert_eq!(
-        (error.code(), world.count("code_exchanged")),
-        ("invalid_state", 0)
-    );
+    assert_eq!((error.code(), world.count("code_exchanged")), ("invalid_state", 0));
 }
 
 #[tokio::test]
@@ -171,17 +151,11 @@ async fn what_is_known_outlives_an_outage_of_discovery_for_a_day() {
 #[tokio::test]
 async fn issuer_and_keys_can_be_named_instead_of_discovered() {
     let world = World::start(Kind::Whop).await;
-    let (base, keys) = (
-        world.sandbox.base_url(),
-        format!("{}jwks", world.sandbox.whop_base_url()),
-    );
+    let (base, keys) = (world.sandbox.base_url(), format!("{}jwks", world.sandbox.whop_base_url()));
     let named = World::start_with(Kind::Whop, |config| {
         let base_url = format!("{base}/oauth");
-        config.endpoints = Endpoints::Whop {
-            base_url,
-            issuer: Some(base.clone()),
-            jwks_url: Some(keys.clone()),
-        };
+        config.endpoints =
+            Endpoints::Whop { base_url, issuer: Some(base.clone()), jwks_url: Some(keys.clone()) };
     })
     .await;
     let (url, pending): (_, PendingSignIn) = named.sign_in.begin().await.unwrap();

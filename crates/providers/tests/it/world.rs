@@ -1,9 +1,6 @@
 //! The real client, the stand-in, and somebody who presses its buttons.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a step of a test that fails must stop the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails must stop the test")]
 
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
@@ -60,10 +57,7 @@ impl World {
             *base_url = sandbox.whop_base_url();
         }
         config.client_secret = (kind != Kind::PublicWhop).then(|| SecretString::from(SECRET));
-        config.timeouts = Timeouts {
-            connect: Duration::from_secs(2),
-            request: Duration::from_millis(1500),
-        };
+        config.timeouts = Timeouts { connect: Duration::from_secs(2), request: Duration::from_millis(1500) };
         config.clock = clock(&now_ms);
         change(&mut config);
         let sign_in = SignIn::new(config).unwrap();
@@ -73,17 +67,11 @@ impl World {
             .no_proxy()
             .build()
             .unwrap();
-        Self {
-            sandbox,
-            sign_in,
-            browser,
-            now_ms,
-        }
+        Self { sandbox, sign_in, browser, now_ms }
     }
 
     pub(crate) fn advance(&self, span: Duration) {
-        self.now_ms
-            .fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::Relaxed);
+        self.now_ms.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     pub(crate) fn misbehave(&self, kinds: &[Misbehaviour]) {
@@ -92,10 +80,7 @@ impl World {
     }
 
     pub(crate) fn misbehave_for(&self, kind: Misbehaviour, times: u32) {
-        self.sandbox
-            .whop()
-            .misbehave(&[Switch::Times { kind, times }])
-            .unwrap();
+        self.sandbox.whop().misbehave(&[Switch::Times { kind, times }]).unwrap();
     }
 
     pub(crate) fn count(&self, what: &str) -> u64 {
@@ -107,14 +92,10 @@ impl World {
         let page = self.browser.get(authorize.clone()).send().await.unwrap();
         assert_eq!(page.status(), 200, "{}", page.text().await.unwrap());
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(authorize.query_pairs())
-            .append_pair("decision", decision);
+        form.extend_pairs(authorize.query_pairs()).append_pair("decision", decision);
         let mut target = authorize.clone();
         target.set_query(None);
-        let sent = self
-            .browser
-            .post(target)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let sent = self.browser.post(target).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let response = sent.body(form.finish()).send().await.unwrap();
         let target = Url::parse(response.headers()[LOCATION].to_str().unwrap()).unwrap();
         assert!(target.as_str().starts_with(CALLBACK));

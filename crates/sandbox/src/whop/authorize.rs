@@ -93,10 +93,7 @@ pub(crate) async fn decide(State(app): State<App>, Form(decision): Form<Decision
     if decision == "deny" {
         app.count("denied");
         let denied = OAuthError::new("access_denied", "The person refused");
-        return redirect(
-            &params,
-            &[("error", denied.code), ("error_description", &denied.description)],
-        );
+        return redirect(&params, &[("error", denied.code), ("error_description", &denied.description)]);
     }
     let Some(person) = people::find(&decision) else {
         let unknown = OAuthError::invalid_request("`decision` is neither a demo person nor `deny`");
@@ -119,10 +116,7 @@ pub(crate) async fn decide(State(app): State<App>, Form(decision): Form<Decision
 
 fn check(config: &WhopConfig, params: &AuthorizeParams) -> Result<(), Wrong> {
     if params.client_id != config.client_id {
-        return Err(Wrong::Page(OAuthError::new(
-            "invalid_client",
-            "client_id is not registered",
-        )));
+        return Err(Wrong::Page(OAuthError::new("invalid_client", "client_id is not registered")));
     }
     // Exact: no prefix, no trailing slash, no other port (RFC 9700, 4.1.3).
     if !config.redirect_uris.contains(&params.redirect_uri) {
@@ -134,11 +128,7 @@ fn check(config: &WhopConfig, params: &AuthorizeParams) -> Result<(), Wrong> {
     if params.response_type != "code" {
         return wrong("unsupported_response_type", "response_type must be `code`");
     }
-    if !params
-        .scope
-        .split_ascii_whitespace()
-        .any(|scope| scope == "openid")
-    {
+    if !params.scope.split_ascii_whitespace().any(|scope| scope == "openid") {
         return wrong("invalid_scope", "scope must contain `openid`");
     }
     if params.state.is_empty() {
@@ -152,10 +142,7 @@ fn check(config: &WhopConfig, params: &AuthorizeParams) -> Result<(), Wrong> {
     }
     let url_safe = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';
     if params.code_challenge.len() != CHALLENGE_CHARS || !params.code_challenge.chars().all(url_safe) {
-        return wrong(
-            "invalid_request",
-            "code_challenge must be the base64url SHA-256 of the verifier",
-        );
+        return wrong("invalid_request", "code_challenge must be the base64url SHA-256 of the verifier");
     }
     Ok(())
 }
@@ -164,10 +151,9 @@ fn refuse(app: &App, params: &AuthorizeParams, wrong: Wrong) -> Response {
     app.count("authorize_refused");
     match wrong {
         Wrong::Page(error) => (StatusCode::BAD_REQUEST, pages::refused(&error)).into_response(),
-        Wrong::Redirect(error) => redirect(
-            params,
-            &[("error", error.code), ("error_description", &error.description)],
-        ),
+        Wrong::Redirect(error) => {
+            redirect(params, &[("error", error.code), ("error_description", &error.description)])
+        }
     }
 }
 

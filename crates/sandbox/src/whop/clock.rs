@@ -15,7 +15,6 @@ pub fn system_clock() -> Clock {
             reason = "this is the edge: the one place where the stand-in reads time"
         )]
         let now = SystemTime::now();
-        now.duration_since(UNIX_EPOCH)
-            .map_or(0, |span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+        now.duration_since(UNIX_EPOCH).map_or(0, |span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
     })
 }

@@ -23,18 +23,14 @@ pub(crate) async fn misbehave(
 
 /// `POST /sandbox/whop/rotate-key`: another signing key at once; the old one is no longer published.
 pub(crate) async fn rotate_key(State(app): State<App>) -> Result<StatusCode, OAuthError> {
-    app.rotate_key()
-        .map_err(|_| OAuthError::new("server_error", "No randomness for a key"))?;
+    app.rotate_key().map_err(|_| OAuthError::new("server_error", "No randomness for a key"))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /sandbox/whop`: a page for a browser, JSON for everybody else.
 pub(crate) async fn status(State(app): State<App>, headers: HeaderMap) -> Response {
     let (active, counts) = (app.active(), app.counts());
-    let accept = headers
-        .get(ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .unwrap_or_default();
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
         return pages::status(&active, &counts, &app.config.redirect_uris).into_response();
     }

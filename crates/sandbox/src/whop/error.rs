@@ -18,10 +18,7 @@ pub(crate) struct OAuthError {
 
 impl OAuthError {
     pub(crate) fn new(code: &'static str, description: impl Into<String>) -> Self {
-        Self {
-            code,
-            description: description.into(),
-        }
+        Self { code, description: description.into() }
     }
 
     pub(crate) fn invalid_grant(description: impl Into<String>) -> Self {
@@ -54,10 +51,7 @@ impl IntoResponse for OAuthError {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
             "invalid_token" => {
-                headers.insert(
-                    WWW_AUTHENTICATE,
-                    HeaderValue::from_static("Bearer error=\"invalid_token\""),
-                );
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
             }
             _ => {}
         }

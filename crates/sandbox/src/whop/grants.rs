@@ -84,22 +84,12 @@ pub(crate) struct Grants {
 impl Grants {
     /// Records a consent under a new code.
     pub(crate) fn agree(&mut self, code: String, consent: Consent, now_ms: i64) {
-        make_room(&mut self.codes, |code| {
-            now_ms - code.issued_at_ms < CODE_MEMORY_MS
-        });
+        make_room(&mut self.codes, |code| now_ms - code.issued_at_ms < CODE_MEMORY_MS);
         self.forget_families_without_tokens();
         self.next_family += 1;
         let family = self.next_family;
         self.families.insert(family, Family::Active);
-        self.codes.insert(
-            code,
-            Code {
-                consent,
-                family,
-                issued_at_ms: now_ms,
-                used: false,
-            },
-        );
+        self.codes.insert(code, Code { consent, family, issued_at_ms: now_ms, used: false });
     }
 
     /// Exchanges a code, once.
@@ -125,14 +115,10 @@ impl Grants {
             return Err(OAuthError::invalid_grant("Authorization code has expired"));
         }
         if found.consent.redirect_uri != redirect_uri {
-            return Err(OAuthError::invalid_grant(
-                "redirect_uri differs from the authorization request's",
-            ));
+            return Err(OAuthError::invalid_grant("redirect_uri differs from the authorization request's"));
         }
         if s256(verifier) != found.consent.code_challenge {
-            return Err(OAuthError::invalid_grant(
-                "code_verifier does not match the code_challenge",
-            ));
+            return Err(OAuthError::invalid_grant("code_verifier does not match the code_challenge"));
         }
         let consent = found.consent.clone();
         Ok(self.issue(consent, family, fresh, now_ms))
@@ -183,31 +169,14 @@ impl Grants {
     }
 
     fn issue(&mut self, consent: Consent, family: u64, fresh: FreshTokens, now_ms: i64) -> Issued {
-        make_room(&mut self.access, |access| {
-            now_ms - access.issued_at_ms < CODE_MEMORY_MS
-        });
-        make_room(&mut self.refresh, |refresh| {
-            now_ms - refresh.issued_at_ms < REFRESH_MEMORY_MS
-        });
+        make_room(&mut self.access, |access| now_ms - access.issued_at_ms < CODE_MEMORY_MS);
+        make_room(&mut self.refresh, |refresh| now_ms - refresh.issued_at_ms < REFRESH_MEMORY_MS);
         let FreshTokens { access, refresh } = fresh;
-        let entry = Access {
-            consent: consent.clone(),
-            family,
-            issued_at_ms: now_ms,
-        };
+        let entry = Access { consent: consent.clone(), family, issued_at_ms: now_ms };
         self.access.insert(access.clone(), entry);
-        let entry = Refresh {
-            consent: consent.clone(),
-            family,
-            issued_at_ms: now_ms,
-            used: false,
-        };
+        let entry = Refresh { consent: consent.clone(), family, issued_at_ms: now_ms, used: false };
         self.refresh.insert(refresh.clone(), entry);
-        Issued {
-            consent,
-            access,
-            refresh,
-        }
+        Issued { consent, access, refresh }
     }
 
     fn forget_families_without_tokens(&mut self) {
@@ -246,10 +215,7 @@ mod tests {
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
     fn fresh(name: &str) -> FreshTokens {
-        FreshTokens {
-            access: format!("access-{name}"),
-            refresh: format!("refresh-{name}"),
-        }
+        FreshTokens { access: format!("access-{name}"), refresh: format!("refresh-{name}") }
     }
 
     fn agreed() -> Grants {
@@ -266,22 +232,13 @@ mod tests {
     }
 
     fn exchange(grants: &mut Grants, name: &str, now_ms: i64) -> Result<Issued, OAuthError> {
-        grants.exchange(
-            "code",
-            "http://app/callback",
-            VERIFIER,
-            fresh(name),
-            (now_ms, MINUTE),
-        )
+        grants.exchange("code", "http://app/callback", VERIFIER, fresh(name), (now_ms, MINUTE))
     }
 
     #[test]
     fn a_code_is_good_until_its_last_millisecond() {
         assert!(exchange(&mut agreed(), "a", 59_999).is_ok());
-        assert_eq!(
-            exchange(&mut agreed(), "a", 60_000).unwrap_err().code,
-            "invalid_grant"
-        );
+        assert_eq!(exchange(&mut agreed(), "a", 60_000).unwrap_err().code, "invalid_grant");
     }
 
     #[test]

@@ -204,15 +204,8 @@ mod tests {
     #[test]
     fn lists_and_counts_have_limits() {
         let mut active = Active::default();
-        assert!(
-            active
-                .replace(&[Switch::Once(Misbehaviour::Token500); SWITCHES_MAX + 1])
-                .is_err()
-        );
-        let too_often = Switch::Times {
-            kind: Misbehaviour::Token500,
-            times: TIMES_MAX + 1,
-        };
+        assert!(active.replace(&[Switch::Once(Misbehaviour::Token500); SWITCHES_MAX + 1]).is_err());
+        let too_often = Switch::Times { kind: Misbehaviour::Token500, times: TIMES_MAX + 1 };
         assert!(active.replace(&[too_often]).is_err());
     }
 }

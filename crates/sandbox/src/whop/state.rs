@@ -82,9 +82,7 @@ impl Whop {
 
 impl fmt::Debug for Whop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Whop")
-            .field("issuer", &self.0.issuer)
-            .finish_non_exhaustive()
+        f.debug_struct("Whop").field("issuer", &self.0.issuer).finish_non_exhaustive()
     }
 }
 
@@ -166,8 +164,6 @@ impl WhopControl {
 
 impl fmt::Debug for WhopControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WhopControl")
-            .field("active", &self.active())
-            .finish_non_exhaustive()
+        f.debug_struct("WhopControl").field("active", &self.active()).finish_non_exhaustive()
     }
 }

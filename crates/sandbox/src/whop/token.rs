@@ -78,25 +78,17 @@ fn grant(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Value, OAuthErr
         "authorization_code" => {
             let verifier = required(&params, "code_verifier")?;
             if !VERIFIER_CHARS.contains(&verifier.len()) {
-                return Err(OAuthError::invalid_request(
-                    "code_verifier must have 43 to 128 characters",
-                ));
+                return Err(OAuthError::invalid_request("code_verifier must have 43 to 128 characters"));
             }
             let (code, redirect_uri) = (required(&params, "code")?, required(&params, "redirect_uri")?);
             let when = (now_ms, app.config.code_lifetime);
-            let issued = app
-                .grants
-                .lock()
-                .exchange(code, redirect_uri, verifier, fresh, when)?;
+            let issued = app.grants.lock().exchange(code, redirect_uri, verifier, fresh, when)?;
             app.count("code_exchanged");
             let id_token = (!app.misbehaves(M::MissingIdToken)).then(|| id_token(app, &issued, now_ms));
             Ok(answer(app, &issued, id_token.transpose()?))
         }
         "refresh_token" => {
-            let issued = app
-                .grants
-                .lock()
-                .rotate(required(&params, "refresh_token")?, fresh, now_ms)?;
+            let issued = app.grants.lock().rotate(required(&params, "refresh_token")?, fresh, now_ms)?;
             app.count("refreshed");
             Ok(answer(app, &issued, None))
         }
@@ -108,10 +100,7 @@ fn grant(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Value, OAuthErr
 }
 
 fn params(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Params, OAuthError> {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return serde_json::from_slice(body)
@@ -121,9 +110,7 @@ fn params(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Params, OAuthE
     if form && app.config.token_bodies == TokenBodies::JsonOrForm {
         return Ok(url::form_urlencoded::parse(body).into_owned().collect());
     }
-    Err(OAuthError::invalid_request(
-        "The body must be JSON: send Content-Type: application/json",
-    ))
+    Err(OAuthError::invalid_request("The body must be JSON: send Content-Type: application/json"))
 }
 
 fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, OAuthError> {
@@ -137,10 +124,7 @@ fn authenticate(app: &App, headers: &HeaderMap, params: &Params) -> Result<(), O
     let invalid = |why| Err(OAuthError::new("invalid_client", why));
     let (id, secret) = match basic(headers) {
         Some((id, secret)) => (id, Some(secret)),
-        None => (
-            required(params, "client_id")?.to_owned(),
-            params.get("client_secret").cloned(),
-        ),
+        None => (required(params, "client_id")?.to_owned(), params.get("client_secret").cloned()),
     };
     if id != app.config.client_id {
         return invalid("client_id is not registered");
@@ -163,9 +147,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let (id, secret) = pair.split_once(':')?;
     let decode = |text: &str| {
         let form = format!("v={text}");
-        url::form_urlencoded::parse(form.as_bytes())
-            .next()
-            .map(|(_, value)| value.into_owned())
+        url::form_urlencoded::parse(form.as_bytes()).next().map(|(_, value)| value.into_owned())
     };
     Some((decode(id)?, decode(secret)?))
 }
@@ -228,13 +210,8 @@ fn answer(app: &App, issued: &Issued, id_token: Option<String>) -> Value {
 fn lost(answer: &Value) -> Response {
     let text = answer.to_string();
     let half = Bytes::from(text[..text.len() / 2].to_owned());
-    let parts = [
-        Ok(half),
-        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
-    ];
+    let parts = [Ok(half), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))];
     let mut response = Response::new(Body::from_stream(futures_util::stream::iter(parts)));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

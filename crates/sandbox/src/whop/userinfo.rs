@@ -23,18 +23,11 @@ pub(crate) async fn userinfo(State(app): State<App>, headers: HeaderMap) -> Resu
         return Err(OAuthError::new("rate_limited", "Switched on: userinfo_429"));
     }
     let now_ms = app.now_ms();
-    let consent = bearer(&headers).and_then(|token| {
-        app.grants
-            .lock()
-            .bearer(token, now_ms, app.config.access_lifetime)
-            .cloned()
-    });
+    let consent = bearer(&headers)
+        .and_then(|token| app.grants.lock().bearer(token, now_ms, app.config.access_lifetime).cloned());
     let Some(consent) = consent else {
         app.count("userinfo_refused");
-        return Err(OAuthError::new(
-            "invalid_token",
-            "The access token is missing, expired or revoked",
-        ));
+        return Err(OAuthError::new("invalid_token", "The access token is missing, expired or revoked"));
     };
     app.count("userinfo_answered");
     let mut claims = claims(&app, &consent);
@@ -54,12 +47,7 @@ pub(crate) async fn userinfo(State(app): State<App>, headers: HeaderMap) -> Resu
 
 fn claims(app: &App, consent: &Consent) -> Map<String, Value> {
     let person = consent.person;
-    let granted = |wanted: &str| {
-        consent
-            .scope
-            .split_ascii_whitespace()
-            .any(|scope| scope == wanted)
-    };
+    let granted = |wanted: &str| consent.scope.split_ascii_whitespace().any(|scope| scope == wanted);
     let mut claims = Map::new();
     claims.insert("sub".into(), json!(person.subject));
     if granted("profile") {

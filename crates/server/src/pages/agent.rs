@@ -40,7 +40,14 @@ pub(super) fn readable(agent: &str) -> String {
         (Some(browser), None) => browser.to_owned(),
         (None, Some(system)) => format!("An application on {system}"),
         (None, None) if agent.trim().is_empty() => "Unknown device".to_owned(),
-        (None, None) => agent.split([' ', '/']).next().unwrap_or_default().chars().take(CHARS_MAX).collect(),
+        (None, None) => shortened(agent.trim().split([' ', '/']).next().unwrap_or_default()),
+    }
+}
+
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }
 
@@ -70,5 +77,7 @@ mod tests {
         for (agent, name) in cases {
             assert_eq!(readable(agent), name);
         }
+        assert_eq!(readable(&"ü".repeat(41)), format!("{}…", "ü".repeat(40)));
+        assert_eq!(readable(&"ü".repeat(40)), "ü".repeat(40));
     }
 }

@@ -62,12 +62,13 @@ fn person(view: &Dashboard<'_>) -> Markup {
 }
 
 fn devices(view: &Dashboard<'_>) -> Markup {
-    let others = view.devices.iter().flatten().filter(|device| !device.this_device).count();
+    let devices = || view.devices.iter().flatten();
+    let others = || devices().filter(|device| !device.this_device);
     html! {
         section.card aria-labelledby="devices" {
             div.head {
                 h2 #devices { "Where you are signed in" }
-                @if others > 0 {
+                @if others().next().is_some() {
                     form method="post" action="/api/sessions/revoke-others" {
                         button.bad type="submit" { "Sign out everywhere else" }
                     }
@@ -75,7 +76,15 @@ fn devices(view: &Dashboard<'_>) -> Markup {
             }
             @match &view.devices {
                 None => p.soft { "This list is back as soon as the session database is." },
-                Some(devices) => ul.devices { @for device in devices { (row(device, view.now)) } },
+                // The one at hand comes first, where people look for it.
+                Some(_) => ul.devices {
+                    @for device in devices().filter(|device| device.this_device).chain(others()) {
+                        (row(device, view.now))
+                    }
+                },
+            }
+            @if view.devices.is_some() && others().next().is_none() {
+                p.soft.alone { "You are signed in nowhere else." }
             }
         }
     }
@@ -88,10 +97,10 @@ fn row(device: &SignedInDevice, now: Timestamp) -> Markup {
             div.device {
                 strong { (name) }
                 @if device.this_device { span.badge { "This device" } }
-                p.soft.small {
-                    "Last used " (moment(device.last_seen, now))
-                    @if let Some(created) = device.created_at { " · signed in " (moment(created, now)) }
-                    @if let Some(address) = &device.address { " · " (address) }
+                p.soft.small.row {
+                    span { "Last used " (moment(device.last_seen, now)) }
+                    @if let Some(created) = device.created_at { " " span { "signed in " (moment(created, now)) } }
+                    @if let Some(address) = &device.address { " " span { (address) } }
                 }
             }
             @if !device.this_device {

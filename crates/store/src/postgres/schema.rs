@@ -109,15 +109,21 @@ alter table {outbox} enable row level security;
 /// retiring; what it deletes has ended; and the user it writes goes into our column. Each trigger looks at
 /// `sessile_writes` first, which only we change, so that our own statements pay nothing for them.
 ///
+/// An ended id is looked for twice. An upsert that waits for a row whose delete is being committed inserts one in the
+/// end, long after the trigger before the insert has looked; the one after the insert takes it away again.
+///
+/// They run with the rights of whoever made them: Express may connect under a role that has none on our tables.
+///
 /// The user is read in a function that answers null when it cannot: `->>` refuses a JSON text that holds a NUL or
 /// half a surrogate pair anywhere, and Express writes both.
 fn guard_ddl(names: &Names) -> String {
     let Names { sessions, ended, user_key, .. } = names;
     let user_of = names.qualified("{}_sessile_user");
-    let [insert, update, delete] =
-        ["insert", "update", "delete"].map(|on| names.qualified(&format!("{{}}_sessile_{on}")));
-    let [on_insert, on_update, on_delete] =
-        ["insert", "update", "delete"].map(|on| names.derived(&format!("{{}}_sessile_{on}")));
+    let each = ["insert", "inserted", "update", "delete"];
+    let [insert, inserted, update, delete] = each.map(|on| names.qualified(&format!("{{}}_sessile_{on}")));
+    let [on_insert, on_inserted, on_update, on_delete] =
+        each.map(|on| names.derived(&format!("{{}}_sessile_{on}")));
+    let trigger = "returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp";
     let utc = "(clock_timestamp() at time zone 'UTC')";
     format!(
         r"
@@ -127,7 +133,7 @@ begin
 exception when others then
   return null;
 end $guard$;
-create or replace function {insert}() returns trigger language plpgsql as $guard$
+create or replace function {insert}() {trigger} as $guard$
 begin
   if exists (select 1 from {ended} e where e.sid = new.sid and e.ended_at <= {utc}) then
     return null;
@@ -135,20 +141,30 @@ begin
   new.sessile_user := {user_of}(new.sess::text);
   return new;
 end $guard$;
-create or replace function {update}() returns trigger language plpgsql as $guard$
+create or replace function {inserted}() {trigger} as $guard$
+begin
+  if exists (select 1 from {ended} e where e.sid = new.sid and e.ended_at <= {utc}) then
+    delete from {sessions} s where s.sid = new.sid;
+  end if;
+  return null;
+end $guard$;
+create or replace function {update}() {trigger} as $guard$
 begin
   new.expire := least(new.expire, old.sessile_retires_at);
   new.sessile_user := {user_of}(new.sess::text);
   return new;
 end $guard$;
-create or replace function {delete}() returns trigger language plpgsql as $guard$
+create or replace function {delete}() {trigger} as $guard$
 begin
   insert into {ended} (sid, ended_at, forget_at) values (old.sid, {utc}, old.expire + interval '1 day')
   on conflict (sid) do nothing;
   return null;
 end $guard$;
+revoke all on function {insert}(), {inserted}(), {update}(), {delete}() from public;
 create or replace trigger {on_insert} before insert on {sessions}
   for each row when (new.sessile_writes is null) execute function {insert}();
+create or replace trigger {on_inserted} after insert on {sessions}
+  for each row when (new.sessile_writes is null) execute function {inserted}();
 create or replace trigger {on_update} before update of sess, expire on {sessions}
   for each row when (new.sessile_writes is not distinct from old.sessile_writes
                      and (old.sessile_retires_at is not null or new.sess::text is distinct from old.sess::text))

@@ -10,8 +10,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a write waits for another process's write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a write waits for another process's write, in tries. SQLite's own timeout soon tries only ten times a
+/// second, and so misses every moment in which a busy process lets go.
+const BUSY_TRIES_MAX: i32 = 5_000;
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// How long a read waits; it runs on a thread that others need.
 const READ_BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 /// Tries to turn on the write-ahead log, which SQLite refuses while another process does the same.
@@ -31,7 +33,7 @@ pub(super) fn open_writer(path: &Path, create: Choice, sql: &Sql) -> Result<Conn
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags).unopened(path)?;
-    db.busy_timeout(BUSY_TIMEOUT).unopened(path)?;
+    db.busy_handler(Some(try_again)).unopened(path)?;
     write_ahead(&db).unopened(path)?;
     db.pragma_update(None, "synchronous", "FULL").unopened(path)?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).unopened(path)?;
@@ -40,6 +42,12 @@ pub(super) fn open_writer(path: &Path, create: Choice, sql: &Sql) -> Result<Conn
     common(&db).unopened(path)?;
     migrate(&mut db, path, create, sql)?;
     Ok(db)
+}
+
+/// What a write does while another process writes: it waits a moment, unless it has waited for long enough.
+fn try_again(tries: i32) -> bool {
+    std::thread::park_timeout(BUSY_PAUSE);
+    tries < BUSY_TRIES_MAX
 }
 
 /// One of the connections that read.

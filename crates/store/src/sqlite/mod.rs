@@ -178,7 +178,7 @@ impl LoginStore for SqliteLogins {
     }
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
-        self.write(move |desk| desk.sweep(now, batch).map(Ok)).await
+        self.writer.ask_and_give_way(move |desk| desk.sweep(now, batch).map(Ok)).await
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {

@@ -184,3 +184,44 @@ async fn a_file_that_another_process_locks_is_said_so() {
     other.execute_batch("ROLLBACK").unwrap();
     store.create(login(), NOW).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_sweep_by_one_process_lets_the_writes_of_another_through() {
+    const ROWS: u64 = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessile.db");
+    let [sweeping, serving] =
+        [(); 2].map(|()| Arc::new(SqliteLogins::open(&path, &LoginOptions::default()).unwrap()));
+    let fill = format!(
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS})
+         INSERT INTO sessile_login (sid, sess, expires_at, seen_at, version)
+         SELECT 'expired-' || n, '{{}}', n, 0, 1 FROM numbers"
+    );
+    rusqlite::Connection::open(&path).unwrap().execute_batch(&fill).unwrap();
+    let sweepers = [(); 2].map(|()| {
+        let store = sweeping.clone();
+        tokio::spawn(async move {
+            let mut removed = 0;
+            loop {
+                let swept = store.sweep(NOW, 1000).await.unwrap();
+                removed += swept.removed;
+                if !swept.more {
+                    return removed;
+                }
+            }
+        })
+    });
+    let mut slowest = std::time::Duration::ZERO;
+    while !sweepers.iter().all(tokio::task::JoinHandle::is_finished) {
+        let began = std::time::Instant::now();
+        serving.create(login(), NOW).await.unwrap();
+        slowest = slowest.max(began.elapsed());
+    }
+    let mut removed = 0;
+    for sweeper in sweepers {
+        removed += sweeper.await.unwrap();
+    }
+    assert_eq!(removed, ROWS);
+    // Without any manners it takes as long as the sweep does, or ends unanswered.
+    assert!(slowest < std::time::Duration::from_millis(500), "a write waited {slowest:?}");
+}

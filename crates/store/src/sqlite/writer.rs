@@ -22,9 +22,21 @@ const QUEUE_MAX: usize = 16 * 1024;
 /// How long an asker waits for its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
+/// How long the file is left alone after long work, so that another process gets its turn: SQLite keeps no queue,
+/// and whoever asks again at once nearly always wins. Twice the pause of one who waits.
+const GIVE_WAY: Duration = Duration::from_millis(2);
+
 type Refusable<R> = Result<R, StoreError>;
 
+/// Whether a piece of work is one of many long ones in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manners {
+    GoOn,
+    GiveWay,
+}
+
 trait Job: Send {
+    fn manners(&self) -> Manners;
     fn run(&mut self, desk: &Desk<'_>) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>);
     fn fail(self: Box<Self>, fault: &SqliteFault);
@@ -32,6 +44,7 @@ trait Job: Send {
 
 struct Ask<W, R> {
     work: W,
+    manners: Manners,
     outcome: Option<Refusable<R>>,
     reply: oneshot::Sender<Refusable<R>>,
 }
@@ -41,6 +54,10 @@ where
     W: Fn(&Desk<'_>) -> rusqlite::Result<Refusable<R>> + Send,
     R: Send,
 {
+    fn manners(&self) -> Manners {
+        self.manners
+    }
+
     fn run(&mut self, desk: &Desk<'_>) -> rusqlite::Result<()> {
         self.outcome = Some((self.work)(desk)?);
         Ok(())
@@ -85,9 +102,26 @@ impl Writer {
         W: Fn(&Desk<'_>) -> rusqlite::Result<Refusable<R>> + Send + 'static,
         R: Send + 'static,
     {
+        self.exchange(work, Manners::GoOn).await
+    }
+
+    /// The same for long work of which more is to come: afterwards other processes get a turn.
+    pub(super) async fn ask_and_give_way<W, R>(&self, work: W) -> Refusable<R>
+    where
+        W: Fn(&Desk<'_>) -> rusqlite::Result<Refusable<R>> + Send + 'static,
+        R: Send + 'static,
+    {
+        self.exchange(work, Manners::GiveWay).await
+    }
+
+    async fn exchange<W, R>(&self, work: W, manners: Manners) -> Refusable<R>
+    where
+        W: Fn(&Desk<'_>) -> rusqlite::Result<Refusable<R>> + Send + 'static,
+        R: Send + 'static,
+    {
         let stopped = || StoreError::unavailable("the SQLite writer has stopped; restart the program");
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Ask { work, outcome: None, reply });
+        let job = Box::new(Ask { work, manners, outcome: None, reply });
         let exchange = async {
             let queue = self.queue.as_ref().ok_or_else(stopped)?;
             queue.send(job).await.map_err(|_| stopped())?;
@@ -127,10 +161,14 @@ impl Bench {
     fn serve(self, mut inbox: mpsc::Receiver<Box<dyn Job>>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while inbox.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+            let gives_way = batch.iter().any(|job| job.manners() == Manners::GiveWay);
             match self.transact(&mut batch) {
                 Ok(()) => batch.drain(..).for_each(Job::answer),
                 Err(Failed::Whole(error)) => self.fail(&mut batch, &error),
                 Err(Failed::Midway) => batch.drain(..).for_each(|job| self.alone(job)),
+            }
+            if gives_way {
+                std::thread::park_timeout(GIVE_WAY);
             }
         }
     }
