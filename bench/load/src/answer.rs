@@ -65,11 +65,7 @@ pub(crate) fn number(text: &[u8]) -> Option<usize> {
     if text.is_empty() || text.len() > 9 {
         return None;
     }
-    text.iter().try_fold(0, |sum, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| sum * 10 + usize::from(digit - b'0'))
-    })
+    text.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + usize::from(digit - b'0')))
 }
 
 /// The value of the first header called `name` (lower case, with its colon).
@@ -77,9 +73,7 @@ fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = head;
     while let Some(end) = memchr(b'\n', rest) {
         rest = rest.get(end + 1..)?;
-        let found = rest
-            .get(..name.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let found = rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
         if found {
             let value = rest.get(name.len()..)?;
             let end = memchr(b'\r', value).unwrap_or(value.len());
@@ -100,9 +94,7 @@ mod tests {
     #[test]
     fn a_whole_answer_is_read() {
         let text = "HTTP/1.1 200 OK\r\nSet-Cookie: sid=s%3Aabc; Path=/\r\nContent-Length: 4\r\n\r\n1234";
-        let Parsed::Complete(answer) = parsed(text) else {
-            panic!("not complete")
-        };
+        let Parsed::Complete(answer) = parsed(text) else { panic!("not complete") };
         assert!(answer.is_ok());
         assert_eq!(answer.body, b"1234");
         assert_eq!(answer.cookie(), Some(&b"sid=s%3Aabc"[..]));
@@ -120,17 +112,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_measured_is_refused() {
-        assert!(matches!(
-            parsed("HTTP/1.1 200 OK\r\nx: y\r\n\r\n"),
-            Parsed::Unusable(_)
-        ));
-        assert!(matches!(
-            parsed("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab"),
-            Parsed::Unusable(_)
-        ));
-        assert!(matches!(
-            parsed("HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\na"),
-            Parsed::Unusable(_)
-        ));
+        assert!(matches!(parsed("HTTP/1.1 200 OK\r\nx: y\r\n\r\n"), Parsed::Unusable(_)));
+        assert!(matches!(parsed("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab"), Parsed::Unusable(_)));
+        assert!(matches!(parsed("HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\na"), Parsed::Unusable(_)));
     }
 }

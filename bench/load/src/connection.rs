@@ -47,10 +47,7 @@ impl Connection {
         if self.stream.write(bytes)? == bytes.len() {
             Ok(())
         } else {
-            Err(io::Error::new(
-                ErrorKind::WriteZero,
-                "a request of a few hundred bytes was not taken whole",
-            ))
+            Err(io::Error::new(ErrorKind::WriteZero, "a request of a few hundred bytes was not taken whole"))
         }
     }
 
@@ -60,17 +57,11 @@ impl Connection {
         let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
         match self.stream.read(free) {
             Ok(0) if free.is_empty() => Ok(Parsed::Unusable("the answer is larger than any in the contract")),
-            Ok(0) => Err(io::Error::new(
-                ErrorKind::UnexpectedEof,
-                "the server closed the connection",
-            )),
+            Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
             Ok(_) if self.under_way.is_none() => Ok(Parsed::Unusable("an answer that nobody asked for")),
             Ok(count) => {
                 self.filled += count;
-                Ok(parse(
-                    self.buffer.get(..self.filled).unwrap_or_default(),
-                    head_end,
-                ))
+                Ok(parse(self.buffer.get(..self.filled).unwrap_or_default(), head_end))
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 Ok(Parsed::Partial)

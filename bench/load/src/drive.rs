@@ -76,8 +76,7 @@ pub(crate) fn drive<W: Work>(load: &Load, work: &mut W) -> Result<Measurement, L
     let mut connections = Vec::with_capacity(load.connections);
     for index in 0..load.connections {
         let mut connection = Connection::open(load.server)?;
-        poll.registry()
-            .register(&mut connection.stream, Token(index), Interest::READABLE)?;
+        poll.registry().register(&mut connection.stream, Token(index), Interest::READABLE)?;
         connections.push(connection);
     }
     let cpu_before = thread_cpu();
@@ -105,9 +104,7 @@ pub(crate) fn drive<W: Work>(load: &Load, work: &mut W) -> Result<Measurement, L
         }
     }
     let spent = tally.started.elapsed();
-    let cpu = cpu_before
-        .zip(thread_cpu())
-        .map(|(before, after)| (after - before).as_secs_f64());
+    let cpu = cpu_before.zip(thread_cpu()).map(|(before, after)| (after - before).as_secs_f64());
     tally.finish(load.duration, cpu.map(|cpu| cpu / spent.as_secs_f64()))
 }
 
@@ -189,22 +186,12 @@ impl Tally {
     }
 
     fn check_stall(&self) -> Result<(), LoadError> {
-        if self.now.elapsed() > STALL_TIMEOUT {
-            Err(LoadError::Stalled)
-        } else {
-            Ok(())
-        }
+        if self.now.elapsed() > STALL_TIMEOUT { Err(LoadError::Stalled) } else { Ok(()) }
     }
 
     fn finish(self, counted: Duration, generator_cpu: Option<f64>) -> Result<Measurement, LoadError> {
         if let Some((session, status, excerpt)) = self.first_wrong {
-            return Err(LoadError::Wrong {
-                wrong: self.wrong,
-                all: self.all,
-                session,
-                status,
-                excerpt,
-            });
+            return Err(LoadError::Wrong { wrong: self.wrong, all: self.all, session, status, excerpt });
         }
         let answers = self.latencies.total();
         Ok(Measurement {
@@ -225,9 +212,5 @@ fn rate(answers: u64, counted: Duration) -> f64 {
 /// The processor time of this thread so far (Linux).
 fn thread_cpu() -> Option<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace()
-        .next()?
-        .parse()
-        .ok()
-        .map(Duration::from_nanos)
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }

@@ -18,10 +18,7 @@ pub(crate) struct Latencies {
 
 impl Latencies {
     pub(crate) fn new() -> Self {
-        Self {
-            counts: vec![0; BUCKETS],
-            total: 0,
-        }
+        Self { counts: vec![0; BUCKETS], total: 0 }
     }
 
     pub(crate) fn record(&mut self, latency: Duration) {
@@ -79,10 +76,7 @@ mod tests {
         for value in (0..2_000_000u64).step_by(37).chain([0, 31, 32, 63, 64, 1 << 39]) {
             let index = bucket(value);
             assert!(upper_bound(index) >= value, "{value} above its bucket {index}");
-            assert!(
-                index == 0 || upper_bound(index - 1) < value,
-                "{value} fits the bucket before {index}"
-            );
+            assert!(index == 0 || upper_bound(index - 1) < value, "{value} fits the bucket before {index}");
         }
     }
 

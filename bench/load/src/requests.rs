@@ -47,43 +47,22 @@ impl Requests {
                 Kind::Load => "GET /load HTTP/1.1".to_owned(),
                 Kind::Set => format!("POST /set?v={FIRST_VALUE} HTTP/1.1"),
             };
-            let length = if kind == Kind::Set {
-                "Content-Length: 0\r\n"
-            } else {
-                ""
-            };
+            let length = if kind == Kind::Set { "Content-Length: 0\r\n" } else { "" };
             block.extend_from_slice(
-                format!(
-                    "{line}\r\nHost: {server}\r\n{length}Cookie: {}\r\n\r\n",
-                    session.cookie
-                )
-                .as_bytes(),
+                format!("{line}\r\nHost: {server}\r\n{length}Cookie: {}\r\n\r\n", session.cookie).as_bytes(),
             );
             places.push((start, block.len()));
         }
         let mut order: Vec<u32> = (0..).take(sessions.len()).collect();
         XorShift::new(0x5e55_1071).shuffle(&mut order);
-        Self {
-            kind,
-            block,
-            places,
-            order,
-            cursor: 0,
-            value: FIRST_VALUE,
-        }
+        Self { kind, block, places, order, cursor: 0, value: FIRST_VALUE }
     }
 
     fn write_next_value(&mut self, start: usize) {
         self.value += 1;
         let from = start + b"POST /set?v=".len();
         let mut rest = self.value;
-        for digit in self
-            .block
-            .get_mut(from..from + VALUE_DIGITS)
-            .unwrap_or_default()
-            .iter_mut()
-            .rev()
-        {
+        for digit in self.block.get_mut(from..from + VALUE_DIGITS).unwrap_or_default().iter_mut().rev() {
             *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
             rest /= 10;
         }
@@ -119,11 +98,7 @@ mod tests {
     use super::*;
 
     fn sessions() -> Vec<Session> {
-        (0..100)
-            .map(|n| Session {
-                cookie: format!("sid=cookie-{n}"),
-            })
-            .collect()
+        (0..100).map(|n| Session { cookie: format!("sid=cookie-{n}") }).collect()
     }
 
     #[test]
@@ -142,9 +117,8 @@ mod tests {
     #[test]
     fn every_change_sets_another_number() {
         let mut requests = Requests::new(Kind::Set, ([127, 0, 0, 1], 80).into(), &sessions());
-        let lines: HashSet<Vec<u8>> = (0..1000)
-            .map(|_| requests.next().unwrap().1.get(..21).unwrap().to_vec())
-            .collect();
+        let lines: HashSet<Vec<u8>> =
+            (0..1000).map(|_| requests.next().unwrap().1.get(..21).unwrap().to_vec()).collect();
         assert_eq!(lines.len(), 1000);
         assert!(lines.contains(&b"POST /set?v=100001000"[..]));
     }

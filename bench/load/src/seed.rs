@@ -25,27 +25,12 @@ pub struct Session {
 /// # Errors
 /// When the server cannot be reached, gives a wrong answer, sets no cookie, or needs too long.
 pub fn seed(server: SocketAddr, count: u32) -> Result<Vec<Session>, LoadError> {
-    let mut work = Seeding {
-        server,
-        count,
-        next: 0,
-        request: Vec::new(),
-        cookies: Vec::new(),
-    };
-    work.cookies
-        .resize(usize::try_from(count).unwrap_or_default(), None);
-    let load = Load {
-        server,
-        connections: SEED_CONNECTIONS,
-        warmup: Duration::ZERO,
-        duration: SEED_TIMEOUT,
-    };
+    let mut work = Seeding { server, count, next: 0, request: Vec::new(), cookies: Vec::new() };
+    work.cookies.resize(usize::try_from(count).unwrap_or_default(), None);
+    let load = Load { server, connections: SEED_CONNECTIONS, warmup: Duration::ZERO, duration: SEED_TIMEOUT };
     drive(&load, &mut work)?;
-    let sessions: Option<Vec<Session>> = work
-        .cookies
-        .into_iter()
-        .map(|cookie| cookie.map(|cookie| Session { cookie }))
-        .collect();
+    let sessions: Option<Vec<Session>> =
+        work.cookies.into_iter().map(|cookie| cookie.map(|cookie| Session { cookie })).collect();
     sessions.ok_or(LoadError::Stalled)
 }
 
@@ -64,24 +49,16 @@ impl Work for Seeding {
         }
         let n = self.next;
         self.next += 1;
-        self.request = format!(
-            "POST /new?n={n} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
-            self.server
-        )
-        .into_bytes();
+        self.request =
+            format!("POST /new?n={n} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", self.server)
+                .into_bytes();
         Some((n, &self.request))
     }
 
     fn accept(&mut self, request: u32, answer: &Answer<'_>) -> bool {
-        let cookie = answer
-            .cookie()
-            .and_then(|cookie| std::str::from_utf8(cookie).ok())
-            .map(str::to_owned);
+        let cookie = answer.cookie().and_then(|cookie| std::str::from_utf8(cookie).ok()).map(str::to_owned);
         let found = cookie.is_some();
-        if let Some(place) = usize::try_from(request)
-            .ok()
-            .and_then(|index| self.cookies.get_mut(index))
-        {
+        if let Some(place) = usize::try_from(request).ok().and_then(|index| self.cookies.get_mut(index)) {
             *place = cookie;
         }
         found

@@ -3,11 +3,11 @@
 //! Started by the runner; the contract (environment, routes) is in `bench/README.md`.
 
 use anyhow::{Context, Result, bail};
+use axum::Router;
 use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
-use axum::Router;
 use serde::Deserialize;
 use serde_json::json;
 use sessile::{Session, SessionLayer};
@@ -21,7 +21,8 @@ use tokio::net::TcpListener;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<()> {
-    let workers: usize = std::env::var("WORKERS").map_or(Ok(0), |n| n.parse()).context("WORKERS is not a number")?;
+    let workers: usize =
+        std::env::var("WORKERS").map_or(Ok(0), |n| n.parse()).context("WORKERS is not a number")?;
     let mut runtime = match workers {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),

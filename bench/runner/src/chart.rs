@@ -38,16 +38,9 @@ pub(crate) fn svg(results: &Results) -> String {
         if scenario.contenders().len() < 2 || group.is_empty() {
             continue;
         }
-        let largest = group
-            .iter()
-            .map(|(_, summary)| summary.per_second)
-            .fold(1.0, f64::max);
-        let _ = writeln!(
-            bars,
-            r#"  <text class="title" x="8" y="{:.0}">{}</text>"#,
-            y + 14.0,
-            scenario.title()
-        );
+        let largest = group.iter().map(|(_, summary)| summary.per_second).fold(1.0, f64::max);
+        let _ =
+            writeln!(bars, r#"  <text class="title" x="8" y="{:.0}">{}</text>"#, y + 14.0, scenario.title());
         y += TITLE_STEP;
         for (contender, summary) in group {
             let width = (BAR_MAX * summary.per_second / largest).max(1.0);

@@ -37,20 +37,12 @@ use crate::soak::Memory;
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let folder = tempfile::Builder::new()
-        .prefix("bench-")
-        .tempdir()
-        .context("no temporary folder")?;
+    let folder = tempfile::Builder::new().prefix("bench-").tempdir().context("no temporary folder")?;
     // Postgres' own account passes through it to its data.
     fs::set_permissions(folder.path(), Permissions::from_mode(0o711))?;
     let postgres = postgres::Postgres::start(folder.path())?;
     let redis = redis::Redis::start(folder.path())?;
-    let launcher = Launcher {
-        options: &options,
-        folder: folder.path(),
-        postgres: &postgres,
-        redis: &redis,
-    };
+    let launcher = Launcher { options: &options, folder: folder.path(), postgres: &postgres, redis: &redis };
 
     let cells = cells(&options, &launcher)?;
     let mut bench = Bench {
@@ -63,10 +55,8 @@ fn main() -> Result<()> {
     if cells.iter().any(|(_, contender)| contender.app() == App::Pgbench) {
         bench.pgbench = Some(Pgbench::prepare(&postgres, folder.path())?);
     }
-    let servers: BTreeSet<_> = cells
-        .iter()
-        .filter_map(|(scenario, contender)| scenario.server(*contender))
-        .collect();
+    let servers: BTreeSet<_> =
+        cells.iter().filter_map(|(scenario, contender)| scenario.server(*contender)).collect();
     for (place, server) in servers.into_iter().enumerate() {
         println!("starting and seeding {}", server.name());
         bench.servers.insert(server, launcher.launch(server, place)?);
@@ -77,20 +67,11 @@ fn main() -> Result<()> {
 
     if let Some(out) = out_folder(&options, &cells) {
         let facts = machine::facts(&options, &postgres, folder.path())?;
-        let run = Run {
-            rounds: options.rounds(),
-            seconds: options.seconds(),
-        };
+        let run = Run { rounds: options.rounds(), seconds: options.seconds() };
         fs::create_dir_all(&out)?;
-        fs::write(
-            out.join("login.md"),
-            report::markdown(&results, memory.as_ref(), &facts, run),
-        )?;
+        fs::write(out.join("login.md"), report::markdown(&results, memory.as_ref(), &facts, run))?;
         fs::write(out.join("login.svg"), chart::svg(&results))?;
-        println!(
-            "Written: {} and login.svg beside it.",
-            out.join("login.md").display()
-        );
+        println!("Written: {} and login.svg beside it.", out.join("login.md").display());
     }
     fail_on_missed_targets(&options, &results, memory.as_ref())
 }
@@ -124,9 +105,8 @@ fn watch_memory(options: &Options, bench: &mut Bench<'_>) -> Result<Option<Memor
     if seconds == 0 {
         return Ok(None);
     }
-    let ready = Scenario::LoadPostgres
-        .server(Contender::Ours)
-        .and_then(|server| bench.servers.get_mut(&server));
+    let ready =
+        Scenario::LoadPostgres.server(Contender::Ours).and_then(|server| bench.servers.get_mut(&server));
     match ready {
         Some(ready) => soak::soak(ready, seconds).map(Some),
         None => {
@@ -141,19 +121,12 @@ fn watch_memory(options: &Options, bench: &mut Bench<'_>) -> Result<Option<Memor
 /// A run without our own server, or of a part, is not published unless it is told where.
 fn out_folder(options: &Options, cells: &[Cell]) -> Option<PathBuf> {
     let whole = options.is_whole() && cells.iter().any(|(_, contender)| *contender == Contender::Ours);
-    options
-        .out
-        .clone()
-        .or_else(|| whole.then(|| options.bench.join("../docs/benchmarks")))
+    options.out.clone().or_else(|| whole.then(|| options.bench.join("../docs/benchmarks")))
 }
 
 /// A quick run is for looking; a full one says by its exit status whether the targets are met.
 fn fail_on_missed_targets(options: &Options, results: &Results, memory: Option<&Memory>) -> Result<()> {
-    let missed = results
-        .verdicts()
-        .iter()
-        .filter(|verdict| !verdict.is_met())
-        .count();
+    let missed = results.verdicts().iter().filter(|verdict| !verdict.is_met()).count();
     let grown = memory.is_some_and(|memory| !memory.is_flat());
     if options.is_whole() && (missed > 0 || grown) {
         bail!(

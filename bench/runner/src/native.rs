@@ -49,10 +49,7 @@ impl Pgbench {
         let last = FIRST_ID + u64::from(SESSIONS) - 1;
         let script = |name: &str, statement: &str| -> Result<PathBuf> {
             let file = folder.join(name);
-            std::fs::write(
-                &file,
-                format!("\\set id random({FIRST_ID}, {last})\n{statement};\n"),
-            )?;
+            std::fs::write(&file, format!("\\set id random({FIRST_ID}, {last})\n{statement};\n"))?;
             Ok(file)
         };
         Ok(Self {
@@ -71,16 +68,8 @@ impl Pgbench {
         contender: Contender,
         seconds: u64,
     ) -> Result<Sample> {
-        let script = if scenario.changes() {
-            &self.update
-        } else {
-            &self.select
-        };
-        let mode = if contender == Contender::PgbenchSimple {
-            "simple"
-        } else {
-            "prepared"
-        };
+        let script = if scenario.changes() { &self.update } else { &self.select };
+        let mode = if contender == Contender::PgbenchSimple { "simple" } else { "prepared" };
         let mut command = postgres.client("pgbench")?;
         command.args([
             "-n",
@@ -95,12 +84,7 @@ impl Pgbench {
         ]);
         let text = crate::process::output(command.arg("-f").arg(script).arg(DATABASE))?;
         // Debian's pgbench has no percentiles, only the mean.
-        Ok(Sample {
-            per_second: value_after(&text, "tps = ")?,
-            p50: None,
-            p99: None,
-            generator_cpu: None,
-        })
+        Ok(Sample { per_second: value_after(&text, "tps = ")?, p50: None, p99: None, generator_cpu: None })
     }
 }
 
@@ -128,28 +112,17 @@ pub(crate) fn measure_redis(redis: &Redis, scenario: Scenario, seconds: u64) -> 
         run("get", requests)?
     };
     let line = csv.lines().last().context("redis-benchmark printed nothing")?;
-    let columns: Vec<f64> = line
-        .split(',')
-        .skip(1)
-        .filter_map(|column| column.trim_matches('"').parse().ok())
-        .collect();
+    let columns: Vec<f64> =
+        line.split(',').skip(1).filter_map(|column| column.trim_matches('"').parse().ok()).collect();
     let [per_second, _mean, _min, p50, _p95, p99, ..] = columns.as_slice() else {
         anyhow::bail!("redis-benchmark's output is not understood (it needs Redis 6.2 or newer): {line}");
     };
     let latency = |milliseconds: f64| Some(Duration::from_secs_f64(milliseconds / 1e3));
-    Ok(Sample {
-        per_second: *per_second,
-        p50: latency(*p50),
-        p99: latency(*p99),
-        generator_cpu: None,
-    })
+    Ok(Sample { per_second: *per_second, p50: latency(*p50), p99: latency(*p99), generator_cpu: None })
 }
 
 fn value_after(text: &str, label: &str) -> Result<f64> {
-    let rest = text
-        .split(label)
-        .nth(1)
-        .with_context(|| format!("`{label}` is missing in: {text}"))?;
+    let rest = text.split(label).nth(1).with_context(|| format!("`{label}` is missing in: {text}"))?;
     rest.split_whitespace()
         .next()
         .and_then(|word| word.parse().ok())

@@ -41,11 +41,7 @@ pub(crate) struct Options {
     #[arg(long, hide = true, default_value = "target/release/bench-ours")]
     pub(crate) ours: PathBuf,
     /// Where the tower-sessions server was built.
-    #[arg(
-        long,
-        hide = true,
-        default_value = "target/tower-sessions/release/bench-tower-sessions"
-    )]
+    #[arg(long, hide = true, default_value = "target/tower-sessions/release/bench-tower-sessions")]
     pub(crate) tower: PathBuf,
 }
 
@@ -71,7 +67,6 @@ impl Options {
     }
 
     pub(crate) fn soak_seconds(&self) -> u64 {
-        self.soak
-            .unwrap_or(if self.is_whole() { SOAK_SECONDS } else { 0 })
+        self.soak.unwrap_or(if self.is_whole() { SOAK_SECONDS } else { 0 })
     }
 }

@@ -108,12 +108,7 @@ pub(crate) const TARGETS: &[Target] = &[
 ];
 
 const fn target(scenario: Scenario, of: Contender, at_least: f64) -> Target {
-    Target {
-        ours: scenario,
-        against: scenario,
-        of,
-        at_least,
-    }
+    Target { ours: scenario, against: scenario, of, at_least }
 }
 
 impl Scenario {
@@ -135,13 +130,9 @@ impl Scenario {
     pub(crate) fn contenders(self) -> &'static [Contender] {
         use Contender as C;
         match self {
-            Self::LoadPostgres | Self::SetPostgres => &[
-                C::Ours,
-                C::Tower,
-                C::Express,
-                C::PgbenchPrepared,
-                C::PgbenchSimple,
-            ],
+            Self::LoadPostgres | Self::SetPostgres => {
+                &[C::Ours, C::Tower, C::Express, C::PgbenchPrepared, C::PgbenchSimple]
+            }
             Self::TouchPostgres | Self::LoadPostgresOne => &[C::Ours, C::Tower, C::Express],
             Self::LoadRedis | Self::SetRedis => &[C::Ours, C::Tower, C::Express, C::RedisBenchmark],
             Self::LoadSqlite | Self::SetSqlite => &[C::Ours, C::Tower],
@@ -155,11 +146,7 @@ impl Scenario {
     }
 
     pub(crate) fn connections(self) -> usize {
-        if self == Self::LoadPostgresOne {
-            1
-        } else {
-            CONNECTIONS
-        }
+        if self == Self::LoadPostgresOne { 1 } else { CONNECTIONS }
     }
 
     /// The process that serves this scenario for a contender that is a server.
@@ -177,17 +164,8 @@ impl Scenario {
             Self::LoadPostgresNever => Touch::Never,
             _ => Touch::Interval,
         };
-        let stored = if self == Self::LoadPostgresMillion {
-            Stored::Million
-        } else {
-            Stored::Seeded
-        };
-        Some(Server {
-            contender,
-            store,
-            touch,
-            stored,
-        })
+        let stored = if self == Self::LoadPostgresMillion { Stored::Million } else { Stored::Seeded };
+        Some(Server { contender, store, touch, stored })
     }
 }
 
@@ -247,11 +225,7 @@ impl Server {
             Contender::Tower => "tower",
             _ => "express",
         };
-        let stored = if self.stored == Stored::Million {
-            "_million"
-        } else {
-            ""
-        };
+        let stored = if self.stored == Stored::Million { "_million" } else { "" };
         format!("{contender}_{}_{}{stored}", self.store.name(), self.touch.name())
     }
 }

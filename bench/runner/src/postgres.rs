@@ -52,30 +52,17 @@ impl Postgres {
             chown(&data, Some(id("-u")?), Some(id("-g")?))?;
         }
         let mut initdb = unprivileged(&find("initdb", REMEDY)?)?;
-        initdb
-            .arg("-D")
-            .arg(&data)
-            .args(["-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+        initdb.arg("-D").arg(&data).args(["-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
         output(initdb.current_dir(folder)).context("the private Postgres could not be made")?;
 
         let port = free_port()?;
         let mut server = unprivileged(&find("postgres", REMEDY)?)?;
-        server
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string()])
-            .current_dir(folder)
-            .stdout(Stdio::null());
+        server.arg("-D").arg(&data).args(["-p", &port.to_string()]).current_dir(folder).stdout(Stdio::null());
         for setting in SETTINGS {
             server.args(["-c", setting]);
         }
         let running = Running::start(&mut server, &folder.join("postgres.log"))?;
-        let mut postgres = Self {
-            running,
-            port,
-            data,
-            pg_ctl: find("pg_ctl", REMEDY)?,
-        };
+        let mut postgres = Self { running, port, data, pg_ctl: find("pg_ctl", REMEDY)? };
         let ready = find("pg_isready", REMEDY)?;
         let port = port.to_string();
         postgres
@@ -86,8 +73,7 @@ impl Postgres {
     }
 
     pub(crate) fn create_database(&self, name: &str) -> Result<()> {
-        self.sql("postgres", &format!("create database \"{name}\""))
-            .map(drop)
+        self.sql("postgres", &format!("create database \"{name}\"")).map(drop)
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
@@ -97,8 +83,7 @@ impl Postgres {
     /// Runs a statement and gives its rows, one a line, columns separated by `|`.
     pub(crate) fn sql(&self, database: &str, statement: &str) -> Result<String> {
         let mut psql = Command::new(find("psql", REMEDY)?);
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d"])
-            .arg(self.url(database));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d"]).arg(self.url(database));
         output(psql.args(["-c", statement]))
     }
 
@@ -121,10 +106,7 @@ impl Drop for Postgres {
             stop.current_dir(folder);
         }
         if let Err(error) = output(&mut stop) {
-            eprintln!(
-                "the private Postgres (process {}) did not stop: {error:#}",
-                self.running.id()
-            );
+            eprintln!("the private Postgres (process {}) did not stop: {error:#}", self.running.id());
         }
     }
 }

@@ -34,10 +34,7 @@ impl Running {
             .stderr(Stdio::from(file))
             .spawn()
             .with_context(|| format!("{} could not be started", command.get_program().display()))?;
-        Ok(Self {
-            child,
-            log: log.to_owned(),
-        })
+        Ok(Self { child, log: log.to_owned() })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -50,9 +47,7 @@ impl Running {
         let (found, port) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if let Some(port) = line
-                    .strip_prefix("listening ")
-                    .and_then(|text| text.trim().parse().ok())
+                if let Some(port) = line.strip_prefix("listening ").and_then(|text| text.trim().parse().ok())
                 {
                     // Nobody waits any more after the first; later lines are read so that the pipe never fills.
                     let _ = found.send(port);
@@ -71,10 +66,7 @@ impl Running {
                 bail!("it ended with {status}\n{}", self.log_tail());
             }
             if Instant::now() > deadline {
-                bail!(
-                    "it was not ready after {LISTENING_TIMEOUT:?}\n{}",
-                    self.log_tail()
-                );
+                bail!("it was not ready after {LISTENING_TIMEOUT:?}\n{}", self.log_tail());
             }
             pause(Duration::from_millis(50));
         }
@@ -113,16 +105,10 @@ pub(crate) fn child(program: &Path, signal: &str) -> Command {
 /// Runs a program to its end and gives its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().display().to_string();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{name} could not be started"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{name} could not be started"))?;
     if !output.status.success() {
-        bail!(
-            "{name} failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{name} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -149,16 +135,10 @@ pub(crate) fn find(program: &str, remedy: &str) -> Result<PathBuf> {
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))
-        .context("no free port")?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind(("127.0.0.1", 0)).context("no free port")?.local_addr()?.port())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this program is one thread that waits for other programs"
-)]
+#[expect(clippy::disallowed_methods, reason = "this program is one thread that waits for other programs")]
 pub(crate) fn pause(duration: Duration) {
     thread::sleep(duration);
 }

@@ -23,25 +23,13 @@ impl Redis {
     pub(crate) fn start(folder: &Path) -> Result<Self> {
         let port = free_port()?;
         let mut server = child(&find("redis-server", REMEDY)?, "KILL");
-        server.args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]);
+        server.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         server.current_dir(folder).stdout(Stdio::null());
         let mut running = Running::start(&mut server, &folder.join("redis.log"))?;
         running
             .wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok())
             .context("the private Redis does not start")?;
-        Ok(Self {
-            _running: running,
-            port,
-        })
+        Ok(Self { _running: running, port })
     }
 
     pub(crate) fn url(&self, database: usize) -> String {
@@ -51,15 +39,7 @@ impl Redis {
     /// Runs redis-benchmark against a database of its own and gives its CSV.
     pub(crate) fn benchmark(&self, arguments: &[String]) -> Result<String> {
         let mut command = Command::new(find("redis-benchmark", REMEDY)?);
-        command.args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &self.port.to_string(),
-            "--dbnum",
-            "15",
-            "--csv",
-        ]);
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--dbnum", "15", "--csv"]);
         output(command.args(arguments))
     }
 }

@@ -25,15 +25,7 @@ pub(crate) fn tables(results: &Results, memory: Option<&Memory>) -> String {
         for (place, (contender, summary)) in results.of(scenario).into_iter().enumerate() {
             let title = if place == 0 { scenario.title() } else { "" };
             let [rate, spread, p50, p99, cpu] = columns(&summary);
-            rows.push([
-                title.to_owned(),
-                contender.name().to_owned(),
-                rate,
-                spread,
-                p50,
-                p99,
-                cpu,
-            ]);
+            rows.push([title.to_owned(), contender.name().to_owned(), rate, spread, p50, p99, cpu]);
         }
     }
     push_table(&mut text, &rows);
@@ -42,24 +34,12 @@ pub(crate) fn tables(results: &Results, memory: Option<&Memory>) -> String {
         let mut rows = vec![["ratio of medians", "measured", "target", "met"].map(str::to_owned)];
         for verdict in &verdicts {
             let least = format!("at least {}", verdict.target.at_least);
-            rows.push([
-                verdict.title(),
-                format!("{:.2}", verdict.ratio),
-                least,
-                yes(verdict.is_met()),
-            ]);
+            rows.push([verdict.title(), format!("{:.2}", verdict.ratio), least, yes(verdict.is_met())]);
         }
         if let Some((memory, growth)) = memory.and_then(|memory| Some((memory, memory.growth()?))) {
-            let title = format!(
-                "sessile: memory after {} s of load / after the first 30 s",
-                memory.seconds()
-            );
-            rows.push([
-                title,
-                format!("{growth:.2}"),
-                "flat: at most 1.1".to_owned(),
-                yes(memory.is_flat()),
-            ]);
+            let title =
+                format!("sessile: memory after {} s of load / after the first 30 s", memory.seconds());
+            rows.push([title, format!("{growth:.2}"), "flat: at most 1.1".to_owned(), yes(memory.is_flat())]);
         }
         text.push('\n');
         push_table(&mut text, &rows);
@@ -67,11 +47,7 @@ pub(crate) fn tables(results: &Results, memory: Option<&Memory>) -> String {
     if let Some(memory) = memory {
         let samples: Vec<String> = memory.mebibytes.iter().map(|size| format!("{size:.1}")).collect();
         // Writing into a String cannot fail.
-        let _ = writeln!(
-            text,
-            "\nResident memory every 30 s, in MiB: {}.",
-            samples.join(", ")
-        );
+        let _ = writeln!(text, "\nResident memory every 30 s, in MiB: {}.", samples.join(", "));
     }
     text
 }
@@ -107,18 +83,14 @@ pub(crate) fn markdown(results: &Results, memory: Option<&Memory>, facts: &Facts
 
 fn columns(summary: &Summary) -> [String; 5] {
     let milliseconds = |latency: Option<Duration>| {
-        latency.map_or("-".to_owned(), |latency| {
-            format!("{:.2}", latency.as_secs_f64() * 1e3)
-        })
+        latency.map_or("-".to_owned(), |latency| format!("{:.2}", latency.as_secs_f64() * 1e3))
     };
     [
         thousands(summary.per_second),
         format!("{} - {}", thousands(summary.min), thousands(summary.max)),
         milliseconds(summary.p50),
         milliseconds(summary.p99),
-        summary
-            .generator_cpu
-            .map_or("-".to_owned(), |cpu| format!("{:.0} %", cpu * 100.0)),
+        summary.generator_cpu.map_or("-".to_owned(), |cpu| format!("{:.0} %", cpu * 100.0)),
     ]
 }
 

@@ -62,11 +62,7 @@ impl Results {
         let samples = self.0.get(&(scenario, contender))?;
         let rates: Vec<f64> = samples.iter().map(|sample| sample.per_second).collect();
         let latency = |of: fn(&Sample) -> Option<Duration>| {
-            let seconds = samples
-                .iter()
-                .filter_map(of)
-                .map(|latency| latency.as_secs_f64())
-                .collect();
+            let seconds = samples.iter().filter_map(of).map(|latency| latency.as_secs_f64()).collect();
             median(seconds).map(Duration::from_secs_f64)
         };
         Some(Summary {
@@ -86,10 +82,7 @@ impl Results {
             .filter_map(|target| {
                 let ours = self.summary(target.ours, Contender::Ours)?.per_second;
                 let theirs = self.summary(target.against, target.of)?.per_second;
-                Some(Verdict {
-                    target: *target,
-                    ratio: ours / theirs,
-                })
+                Some(Verdict { target: *target, ratio: ours / theirs })
             })
             .collect()
     }
@@ -101,9 +94,7 @@ impl Verdict {
     }
 
     pub(crate) fn title(&self) -> String {
-        let Target {
-            ours, against, of, ..
-        } = self.target;
+        let Target { ours, against, of, .. } = self.target;
         if ours == against {
             format!("{}: sessile / {}", ours.title(), of.name())
         } else {
@@ -127,12 +118,7 @@ mod tests {
     use super::*;
 
     fn sample(per_second: f64) -> Sample {
-        Sample {
-            per_second,
-            p50: None,
-            p99: None,
-            generator_cpu: None,
-        }
+        Sample { per_second, p50: None, p99: None, generator_cpu: None }
     }
 
     #[test]

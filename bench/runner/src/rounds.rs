@@ -39,11 +39,7 @@ impl Bench<'_> {
             for (scenario, contender) in in_order(cells, round) {
                 pause(SETTLE);
                 let sample = self.measure(scenario, contender).with_context(|| {
-                    format!(
-                        "{}, {}: the measurement failed",
-                        scenario.title(),
-                        contender.name()
-                    )
+                    format!("{}, {}: the measurement failed", scenario.title(), contender.name())
                 })?;
                 let rate = sample.per_second;
                 println!(
@@ -65,21 +61,14 @@ impl Bench<'_> {
                 (_, None) => anyhow::bail!("pgbench was not prepared"),
             };
         };
-        let ready = self
-            .servers
-            .get_mut(&server)
-            .context("its server was not started")?;
+        let ready = self.servers.get_mut(&server).context("its server was not started")?;
         let load = Load {
             server: ready.address,
             connections: scenario.connections(),
             warmup: WARMUP,
             duration: Duration::from_secs(self.seconds),
         };
-        let requests = if scenario.changes() {
-            &mut ready.changes
-        } else {
-            &mut ready.loads
-        };
+        let requests = if scenario.changes() { &mut ready.changes } else { &mut ready.loads };
         let found = measure(&load, requests)
             .map_err(|error| anyhow::anyhow!("{error}\nthe server's last words:\n{}", ready.log_tail()))?;
         Ok(Sample {
@@ -95,19 +84,12 @@ impl Bench<'_> {
 /// meet the same state of the machine, but change their places.
 fn in_order(cells: &[Cell], round: usize) -> Vec<Cell> {
     let key = |value: usize, salt: usize| {
-        (value + 1)
-            .wrapping_mul(round.wrapping_mul(2_654_435_761).wrapping_add(salt))
-            .wrapping_mul(40_503)
+        (value + 1).wrapping_mul(round.wrapping_mul(2_654_435_761).wrapping_add(salt)).wrapping_mul(40_503)
             % 65_537
     };
     let mut ordered = cells.to_vec();
     ordered.sort_by_key(|(scenario, contender)| {
-        (
-            key(*scenario as usize, 17),
-            *scenario,
-            key(*contender as usize, 29),
-            *contender,
-        )
+        (key(*scenario as usize, 17), *scenario, key(*contender as usize, 29), *contender)
     });
     ordered
 }
@@ -120,12 +102,7 @@ mod tests {
     fn rounds_differ_in_order_and_not_in_content() {
         let cells: Vec<Cell> = [Scenario::LoadPostgres, Scenario::LoadRedis, Scenario::SetSqlite]
             .into_iter()
-            .flat_map(|scenario| {
-                scenario
-                    .contenders()
-                    .iter()
-                    .map(move |contender| (scenario, *contender))
-            })
+            .flat_map(|scenario| scenario.contenders().iter().map(move |contender| (scenario, *contender)))
             .collect();
         let first = in_order(&cells, 1);
         let second = in_order(&cells, 2);

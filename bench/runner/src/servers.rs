@@ -56,9 +56,7 @@ impl Launcher<'_> {
             .env("NODE_ENV", "production")
             .stdout(Stdio::piped());
         let mut running = Running::start(&mut command, &self.folder.join(format!("{name}.log")))?;
-        let port = running
-            .listening()
-            .with_context(|| format!("the server {name} does not start"))?;
+        let port = running.listening().with_context(|| format!("the server {name} does not start"))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let sessions = seed(address, SESSIONS)
             .with_context(|| format!("the server {name} could not be seeded\n{}", running.log_tail()))?;
@@ -78,19 +76,11 @@ impl Launcher<'_> {
         let (file, remedy) = match contender {
             Contender::Ours => (self.options.ours.clone(), "the package bench-ours is not built"),
             Contender::Tower => (self.options.tower.clone(), "bench/run builds it"),
-            Contender::Express => (
-                self.express().join("node_modules"),
-                "bench/run installs it with npm ci",
-            ),
+            Contender::Express => (self.express().join("node_modules"), "bench/run installs it with npm ci"),
             _ => return None,
         };
-        (!file.exists()).then(|| {
-            format!(
-                "{} is left out: {} is missing ({remedy}).",
-                contender.name(),
-                file.display()
-            )
-        })
+        (!file.exists())
+            .then(|| format!("{} is left out: {} is missing ({remedy}).", contender.name(), file.display()))
     }
 
     fn program(&self, contender: Contender) -> Result<Command> {

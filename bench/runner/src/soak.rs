@@ -37,9 +37,7 @@ impl Memory {
 }
 
 pub(crate) fn soak(ready: &mut Ready, seconds: u64) -> Result<Memory> {
-    let mut memory = Memory {
-        mebibytes: Vec::new(),
-    };
+    let mut memory = Memory { mebibytes: Vec::new() };
     for turn in 0..seconds.div_ceil(TURN_SECONDS) {
         let load = Load {
             server: ready.address,
@@ -47,11 +45,8 @@ pub(crate) fn soak(ready: &mut Ready, seconds: u64) -> Result<Memory> {
             warmup: Duration::ZERO,
             duration: Duration::from_secs(TURN_SECONDS),
         };
-        let (name, requests) = if turn % 2 == 0 {
-            ("loads", &mut ready.loads)
-        } else {
-            ("changes", &mut ready.changes)
-        };
+        let (name, requests) =
+            if turn % 2 == 0 { ("loads", &mut ready.loads) } else { ("changes", &mut ready.changes) };
         let found = measure(&load, requests).context("the soak failed")?;
         let resident = resident_mebibytes(ready.id())?;
         println!(

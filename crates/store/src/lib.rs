@@ -1,7 +1,7 @@
 //! Where sessions live.
 //!
 //! One module per engine, each behind the traits of `sessile-core` and each passing one contract suite
-//! ([`contract`]). SQL and driver types stay inside; nothing above this crate knows which engine it talks to.
+//! ([`mod@contract`]). SQL and driver types stay inside; nothing above this crate knows which engine it talks to.
 //!
 //! | module | for |
 //! |---|---|

@@ -26,9 +26,7 @@ async fn main() -> Result<()> {
         other => bail!("STORE is `{other}`: set it to postgres, sqlite or redis"),
     };
     let port: u16 = variable("PORT")?.parse().context("PORT is not a port number")?;
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .await
-        .context("cannot listen on PORT")?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.context("cannot listen on PORT")?;
     println!("listening {}", listener.local_addr()?.port());
     // Without TCP_NODELAY a keep-alive answer can wait for the peer's acknowledgement.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));

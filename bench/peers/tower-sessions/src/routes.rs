@@ -23,11 +23,7 @@ pub fn app<S: SessionStore + Clone>(store: S, touch: Touch) -> Router {
         .with_secure(false)
         .with_expiry(Expiry::OnInactivity(Duration::days(7)))
         .with_always_save(touch == Touch::Always);
-    Router::new()
-        .route("/new", post(create))
-        .route("/load", get(load))
-        .route("/set", post(set))
-        .layer(layer)
+    Router::new().route("/new", post(create)).route("/load", get(load)).route("/set", post(set)).layer(layer)
 }
 
 #[derive(Deserialize)]
@@ -41,10 +37,7 @@ async fn create(session: Session, Query(new): Query<New>) -> Result<&'static str
         { "sku": "B-2002", "qty": 2, "price": 499 },
         { "sku": "C-3003", "qty": 3, "price": 2500 },
     ]);
-    session
-        .insert("userId", new.n.to_string())
-        .await
-        .map_err(failed)?;
+    session.insert("userId", new.n.to_string()).await.map_err(failed)?;
     session.insert("n", new.n).await.map_err(failed)?;
     session.insert("cart", cart).await.map_err(failed)?;
     session.insert("views", 0).await.map_err(failed)?;

@@ -57,9 +57,7 @@ pub async fn redis(url: &str) -> Result<RedisStore<Pool>> {
     let pool = Pool::new(config, None, None, None, size).context("the Redis pool could not be made")?;
     // The connection tasks end with the process.
     drop(pool.connect());
-    pool.wait_for_connect()
-        .await
-        .context("Redis did not answer at REDIS_URL")?;
+    pool.wait_for_connect().await.context("Redis did not answer at REDIS_URL")?;
     Ok(RedisStore::new(pool))
 }
 
