@@ -13,7 +13,7 @@ beforeEach(async () => {
   laptop = await Person.arrive(browser, program, { userAgent: AGENTS.linux });
   phone = await Person.arrive(browser, program, { userAgent: AGENTS.iphone });
   await laptop.signIn();
-  await phone.signIn();
+  await phone.appear();
   await laptop.page.reload();
 });
 afterEach(async () => {

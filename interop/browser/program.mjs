@@ -15,8 +15,7 @@ import { fileURLToPath } from 'node:url';
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const START_MS = 20_000;
 const STOP_MS = 20_000;
-const WHOLE_MS = 15_000;
-const POLL_MS = 50;
+const POLL_MS = 20;
 
 /** Where logs, screenshots and the list of secrets go. */
 export const output = resolve(process.env.SESSILE_TEST_OUTPUT ?? join(repository, 'test-output'));
@@ -94,15 +93,6 @@ export class Program {
     } catch {
       return false;
     }
-  }
-
-  /** Waits until nothing is degraded. */
-  async isWhole() {
-    for (const began = Date.now(); Date.now() - began < WHOLE_MS; await wait(POLL_MS)) {
-      const answer = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(START_MS) });
-      if ((await answer.json()).status === 'ready') return;
-    }
-    throw new Error(`session storage was not whole again within ${WHOLE_MS} ms`);
   }
 
   /** Ends the process with `signal` and starts it again on the same port and data. */

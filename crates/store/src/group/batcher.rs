@@ -98,7 +98,9 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
         // Requests that arrived together ask together: let those that are ready come in first.
         tokio::task::yield_now().await;
         let Some((items, replies)) = self.take() else { return Gathered::Nothing };
+        let lane = Lane(self);
         let answers = (self.run)(items).await;
+        drop(lane);
         // An asker that went away does not want its answer.
         replies.into_iter().zip(answers).for_each(|(reply, answer)| drop(reply.send(answer)));
         Gathered::Some
@@ -136,6 +138,17 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
     fn go_on(self: Arc<Self>) {
         if self.rest() == Gathered::Some {
             tokio::spawn(async move { while self.batch().await == Gathered::Some {} });
+        }
+    }
+}
+
+/// Frees the lane when a batch panics: its askers are told that there is no answer, everybody else goes on.
+struct Lane<'a, T, R>(&'a Shared<T, R>);
+
+impl<T, R> Drop for Lane<'_, T, R> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.queue.lock().lanes_busy -= 1;
         }
     }
 }
@@ -257,6 +270,21 @@ mod tests {
         until(|| items.load(Ordering::SeqCst) == 2).await;
         until(|| batcher.0.queue.lock().lanes_busy == 0).await;
         assert_eq!(batcher.ask(3).await.unwrap(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_panics_does_not_stop_the_next() {
+        let batcher =
+            Arc::new(Batcher::new(Shape { batch_max: 1, lanes: 1 }, |items: Vec<u32>| async move {
+                assert!(items != [0], "a bug in an engine");
+                items.into_iter().map(Ok).collect()
+            }));
+        let bad = tokio::spawn({
+            let batcher = batcher.clone();
+            async move { batcher.ask(0).await }
+        });
+        assert!(bad.await.is_err());
+        assert_eq!(batcher.ask(1).await.unwrap(), 1);
     }
 
     #[tokio::test]
