@@ -1,17 +1,19 @@
 //! The browser comes back from the provider: check, exchange, verify, regenerate, store, and only then redirect.
 //!
-//! Failures are JSON `{error}` with the codes that applications know. A provider's own words go to the log alone.
+//! Failures are JSON `{error}` with the codes that applications know, and for somebody at a browser a page with a way
+//! on. A provider's own words go to the log alone.
 
-use super::accept::found;
+use super::accept::{found, wants_page};
 use super::logout::{PROVIDER_KEY, REFRESH_TOKEN_KEY};
 use super::sign_in::Pending;
 use crate::app::App;
+use crate::pages;
 use crate::telemetry;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sessile::{Session, SignInSession};
@@ -52,14 +54,29 @@ impl From<&SignInError> for Failure {
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({ "error": self.error }))).into_response();
+impl Failure {
+    /// For whoever asks: a page leads on to `sign_in`.
+    pub(crate) fn answer(self, headers: &HeaderMap, sign_in: &str) -> Response {
+        if wants_page(headers) {
+            self.with_headers(pages::not_signed_in(self.error, sign_in).into_response())
+        } else {
+            self.into_response()
+        }
+    }
+
+    fn with_headers(self, mut response: Response) -> Response {
+        *response.status_mut() = self.status;
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
         response
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.with_headers(Json(json!({ "error": self.error })).into_response())
     }
 }
 
@@ -79,22 +96,26 @@ type Parameters = Query<Vec<(String, String)>>;
 /// `GET /auth/whop/callback`, `GET /api/whop/callback`.
 pub(crate) async fn whop(
     State(app): State<App>,
+    headers: HeaderMap,
     session: SignInSession,
     Query(parameters): Parameters,
-) -> Result<Response, Failure> {
+) -> Response {
     let answer = arrive(app.whop.as_ref(), "whop", &session, &parameters).await;
-    finish(&app, &session, "whop", "whop".to_owned(), answer).await
+    let finished = finish(&app, &session, "whop", "whop".to_owned(), answer).await;
+    finished.unwrap_or_else(|failure| failure.answer(&headers, "/auth/whop"))
 }
 
 /// `GET /auth/oidc/callback`.
 pub(crate) async fn oidc(
     State(app): State<App>,
+    headers: HeaderMap,
     session: SignInSession,
     Query(parameters): Parameters,
-) -> Result<Response, Failure> {
+) -> Response {
     let answer = arrive(app.oidc.as_ref().map(|(_, sign_in)| sign_in), "oidc", &session, &parameters).await;
     let issuer = app.oidc.as_ref().map_or_else(String::new, |(issuer, _)| issuer.clone());
-    finish(&app, &session, "oidc", format!("oidc {issuer}"), answer).await
+    let finished = finish(&app, &session, "oidc", format!("oidc {issuer}"), answer).await;
+    finished.unwrap_or_else(|failure| failure.answer(&headers, "/auth/oidc"))
 }
 
 async fn arrive(

@@ -24,7 +24,7 @@ pub(crate) async fn revoke(
     Path(handle): Path<String>,
 ) -> Result<Response, Error> {
     if session.user().is_none() {
-        return Err(Error::NotSignedIn);
+        return nobody(&headers);
     }
     let revoked = match DeviceHandle::parse(&handle) {
         Some(handle) => session.revoke(&handle).await?,
@@ -40,10 +40,19 @@ pub(crate) async fn revoke(
 
 /// `POST /api/sessions/revoke-others`.
 pub(crate) async fn revoke_others(headers: HeaderMap, session: Session) -> Result<Response, Error> {
+    if session.user().is_none() {
+        return nobody(&headers);
+    }
     let revoked = session.revoke_others().await?;
     tracing::info!(revoked, session = session.fingerprint().map(|f| f.to_string()), "other sessions revoked");
     if wants_page(&headers) {
         return Ok(found("/dashboard"));
     }
     Ok(Json(json!({ "revoked": revoked })).into_response())
+}
+
+/// Who pressed a button on a page that is out of date gets the landing page. Not the provider's: a form may not lead
+/// to another site, not by a redirect either (`form-action`).
+fn nobody(headers: &HeaderMap) -> Result<Response, Error> {
+    if wants_page(headers) { Ok(found("/")) } else { Err(Error::NotSignedIn) }
 }

@@ -42,7 +42,7 @@ pub(crate) async fn whop(
     if let Some(home) = elsewhere(&app, &headers) {
         return Ok(found(&home));
     }
-    begin(sign_in, "whop", &session).await
+    begin(sign_in, "whop", "/auth/whop", &headers, &session).await
 }
 
 /// `GET /auth/oidc`.
@@ -55,10 +55,16 @@ pub(crate) async fn oidc(
         let names = ["SESSILE_OIDC_ISSUER", "SESSILE_OIDC_CLIENT_ID", "SESSILE_OIDC_CLIENT_SECRET"];
         return Ok(not_configured(&headers, "Signing in with OpenID Connect", &names, app.is_development()));
     };
-    begin(sign_in, "oidc", &session).await
+    begin(sign_in, "oidc", "/auth/oidc", &headers, &session).await
 }
 
-async fn begin(sign_in: &SignIn, provider: &str, session: &SignInSession) -> Result<Response, Error> {
+async fn begin(
+    sign_in: &SignIn,
+    provider: &str,
+    path: &str,
+    headers: &HeaderMap,
+    session: &SignInSession,
+) -> Result<Response, Error> {
     match sign_in.begin().await {
         Ok((url, pending)) => {
             session.put(&Pending { provider: provider.to_owned(), sign_in: pending })?;
@@ -66,7 +72,7 @@ async fn begin(sign_in: &SignIn, provider: &str, session: &SignInSession) -> Res
             response.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
             Ok(response)
         }
-        Err(error) => Ok(Failure::from(&error).into_response()),
+        Err(error) => Ok(Failure::from(&error).answer(headers, path)),
     }
 }
 

@@ -6,7 +6,7 @@ mod moment;
 mod notices;
 
 pub(crate) use dashboard::{Dashboard, dashboard};
-pub(crate) use notices::{away, landing, not_configured, not_found, really_log_out};
+pub(crate) use notices::{away, landing, not_configured, not_found, not_signed_in, really_log_out};
 
 use maud::{DOCTYPE, Markup, html};
 use std::sync::LazyLock;

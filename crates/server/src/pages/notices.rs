@@ -69,6 +69,33 @@ pub(crate) fn away() -> Markup {
     )
 }
 
+/// The browser came back from the provider, and nobody is signed in by that. `code` is for whoever is asked for help.
+pub(crate) fn not_signed_in(code: &str, sign_in: &str) -> Markup {
+    let why = match code {
+        "missing_code" => {
+            "The provider sent you back without signing you in, for instance because it was refused."
+        }
+        "invalid_state" => "This sign-in had ended or was begun elsewhere.",
+        "session_save_failed" => "Session storage does not answer right now.",
+        _ => "The provider did not confirm who you are.",
+    };
+    frame(
+        "Not signed in",
+        &html! {},
+        &html! {
+            section.card {
+                h1 { "You are not signed in" }
+                p.soft { (why) " You can try again." }
+                p.soft.small { "Code: " code { (code) } }
+                div.actions {
+                    a.button.main href=(sign_in) { "Try again" }
+                    a.button href="/" { "Back to the start" }
+                }
+            }
+        },
+    )
+}
+
 /// A GET of `/logout` that came from another site.
 pub(crate) fn really_log_out() -> Markup {
     frame(
