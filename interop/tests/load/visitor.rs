@@ -19,7 +19,7 @@ pub(crate) struct SignIn {
     pub(crate) acknowledged: bool,
 }
 
-/// A request, its promise kept in mind.
+/// Requests that were promised something, and those that were not.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Counts {
     pub(crate) acknowledged: u64,
