@@ -2,12 +2,12 @@
 //!
 //! Started by the runner; the contract (environment, routes) is in `bench/README.md`.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use axum::Router;
 use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
+use bench_serve::variable;
 use serde::Deserialize;
 use serde_json::json;
 use sessile::{Session, SessionLayer};
@@ -15,25 +15,12 @@ use sessile_core::SecretList;
 use sessile_core::login::{CookiePolicy, LoginPolicy};
 use sessile_store::{LoginOptions, open_logins};
 use std::time::Duration;
-use tokio::net::TcpListener;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<()> {
-    let workers: usize =
-        std::env::var("WORKERS").map_or(Ok(0), |n| n.parse()).context("WORKERS is not a number")?;
-    let mut runtime = match workers {
-        1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
-    };
-    if workers > 1 {
-        runtime.worker_threads(workers);
-    }
-    runtime.enable_all().build()?.block_on(serve())
+    bench_serve::run("shared", app)
 }
 
-async fn serve() -> Result<()> {
+async fn app() -> Result<Router> {
     let url = match variable("STORE")?.as_str() {
         "postgres" => variable("DATABASE_URL")?,
         "sqlite" => format!("sqlite:{}", variable("SQLITE_PATH")?),
@@ -51,21 +38,11 @@ async fn serve() -> Result<()> {
     let sessions = SessionLayer::builder(store, SecretList::parse(&variable("SESSION_SECRET")?)?)
         .with_policy(LoginPolicy { touch_interval, ..defaults })
         .build()?;
-    let app = Router::new()
+    Ok(Router::new()
         .route("/new", post(new))
         .route("/load", get(load))
         .route("/set", post(set))
-        .layer(sessions);
-
-    let port: u16 = variable("PORT")?.parse().context("PORT is not a port number")?;
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.context("cannot listen on PORT")?;
-    println!("listening {}", listener.local_addr()?.port());
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(listener, app).await.context("the server stopped")
-}
-
-fn variable(name: &str) -> Result<String> {
-    std::env::var(name).with_context(|| format!("{name} is not set"))
+        .layer(sessions))
 }
 
 #[derive(Deserialize)]

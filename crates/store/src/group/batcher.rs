@@ -45,6 +45,7 @@ struct Queue<T, R> {
     items: Vec<T>,
     replies: Vec<Reply<R>>,
     lanes_busy: usize,
+    last_batch: usize,
 }
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
@@ -55,7 +56,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         Fut: Future<Output = Vec<Answer<R>>> + Send + 'static,
     {
         let run: Run<T, R> = Box::new(move |items| Box::pin(run(items)));
-        let queue = Queue { items: Vec::new(), replies: Vec::new(), lanes_busy: 0 };
+        let queue = Queue { items: Vec::new(), replies: Vec::new(), lanes_busy: 0, last_batch: 0 };
         Self(Arc::new(Shared { shape, run, queue: Mutex::new(queue) }))
     }
 
@@ -95,8 +96,11 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
 
     /// Carries out one batch of what has gathered; says whether there was anything.
     async fn batch(&self) -> Gathered {
-        // Requests that arrived together ask together: let those that are ready come in first.
-        tokio::task::yield_now().await;
+        // Requests that arrive together ask together: where the last batch had company, let those that are ready come
+        // in first. A lone request does not wait for anybody.
+        if self.queue.lock().last_batch > 1 {
+            tokio::task::yield_now().await;
+        }
         let Some((items, replies)) = self.take() else { return Gathered::Nothing };
         let lane = Lane(self);
         let answers = (self.run)(items).await;
@@ -114,6 +118,7 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
             return None;
         }
         let count = queue.items.len().min(self.shape.batch_max);
+        queue.last_batch = count;
         if count == queue.items.len() {
             let (items, replies) = (Vec::with_capacity(count), Vec::with_capacity(count));
             return Some((
