@@ -7,9 +7,11 @@
 mod batcher;
 mod commits;
 mod engine;
+mod through;
 
 pub(crate) use batcher::{Batcher, Shape};
 pub(crate) use engine::{Extended, Found, Insert, Inserted, LoginEngine, Row, Swap, Swapped};
+pub(crate) use through::through_group;
 
 use async_trait::async_trait;
 use commits::commit_batch;
