@@ -1,6 +1,7 @@
 //! Login sessions in connect-redis's own keys, on one Redis server or a Cluster, 7.0 or later (or Valkey).
 //!
-//! Every write is one script, so that its condition and its effect are one step; all keys of one session share its
+//! Every write to one session is one script, so that its condition and its effect are one step (a replacement touches
+//! two sessions, which Cluster keeps apart: the new one first, then the old one); all keys of one session share its
 //! slot. Redis expires keys by its own clock, on its own: what is told about expiry, and a user's list of sessions,
 //! are hints that the sweep mends. `Ok` is as durable as the server is set up to be: see [`RedisFacts`].
 
