@@ -4,8 +4,14 @@
 //! its storage implements. Everything above (HTTP) and below (engines) depends on this crate; it depends on
 //! neither, and it never reads a clock, opens a socket or names a database.
 
+pub mod checkout;
 pub mod entropy;
+pub mod generation;
+mod id;
+pub mod ledger;
 pub mod login;
+pub mod money;
+pub mod payment;
 pub mod sealing;
 pub mod secret;
 pub mod store;

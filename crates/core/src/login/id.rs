@@ -115,8 +115,23 @@ impl fmt::Display for DeviceHandle {
 }
 
 /// A user's id, as the session's user key holds it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
+
+impl TryFrom<String> for UserId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(text).ok_or("a user's id is 1 to 255 bytes without NUL")
+    }
+}
+
+impl From<UserId> for String {
+    fn from(id: UserId) -> Self {
+        id.0
+    }
+}
 
 impl UserId {
     /// Takes any non-empty id of at most 255 bytes without NUL.
