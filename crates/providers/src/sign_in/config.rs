@@ -5,15 +5,18 @@
 use secrecy::SecretString;
 use std::fmt;
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 use super::clock::{Clock, system_clock};
+use crate::transport::{ClientError, Timeouts, is_loopback};
 
 /// Whop's OAuth endpoints, where `WHOP_BASE_URL` does not say otherwise.
 pub const WHOP_BASE_URL: &str = "https://api.whop.com/oauth/";
 
 /// Scopes that an identity needs.
 const SCOPES: [&str; 3] = ["openid", "profile", "email"];
+/// A person waits in front of the browser.
+const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), request: Duration::from_secs(10) };
 
 /// Where the provider's endpoints are.
 #[derive(Clone, Debug)]
@@ -34,21 +37,6 @@ pub enum Endpoints {
     },
 }
 
-/// How long to wait for the provider.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// Until a connection stands.
-    pub connect: Duration,
-    /// Until one request is answered in full.
-    pub request: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(3), request: Duration::from_secs(10) }
-    }
-}
-
 /// One provider's settings.
 #[derive(Clone)]
 pub struct ProviderConfig {
@@ -62,7 +50,7 @@ pub struct ProviderConfig {
     pub scopes: Vec<String>,
     /// Whop or any other.
     pub endpoints: Endpoints,
-    /// Bounds on every wait.
+    /// Bounds on every wait: 3 s for a connection, 10 s for a whole request.
     pub timeouts: Timeouts,
     /// Unix milliseconds.
     pub clock: Clock,
@@ -93,7 +81,7 @@ impl ProviderConfig {
             redirect_url: redirect_url.into(),
             scopes: SCOPES.map(str::to_owned).to_vec(),
             endpoints,
-            timeouts: Timeouts::default(),
+            timeouts: TIMEOUTS,
             clock: system_clock(),
         }
     }
@@ -134,12 +122,9 @@ pub enum ConfigError {
         /// What it says.
         value: String,
     },
-    /// TLS could not be set up.
-    #[error("TLS for the sign-in provider could not be set up")]
-    Tls(#[source] rustls::Error),
     /// The HTTP client could not be set up.
     #[error("the HTTP client for the sign-in provider could not be set up")]
-    Http(#[source] reqwest::Error),
+    Client(#[source] ClientError),
 }
 
 /// Parses a URL that secrets may travel to.
@@ -151,16 +136,6 @@ pub(crate) fn provider_url(setting: &'static str, value: &str) -> Result<Url, Co
         "http" if is_loopback(&url) => Ok(url),
         "http" => Err(ConfigError::Insecure { setting, value: value.to_owned() }),
         _ => Err(invalid()),
-    }
-}
-
-/// Whether the URL stays on this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

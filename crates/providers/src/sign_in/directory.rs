@@ -19,8 +19,9 @@ use url::Url;
 
 use super::clock::Clock;
 use super::config::{ConfigError, Endpoints, provider_url};
-use super::error::{HttpFailure, SignInError, Step};
+use super::error::{SignInError, Step};
 use super::http_client::HttpClient;
+use crate::transport::HttpFailure;
 
 /// How long discovery and keys are used before they are read again.
 pub const PROVIDER_LIFETIME: Duration = Duration::from_secs(3600);

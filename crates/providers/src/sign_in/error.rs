@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::transport::{HttpFailure, shortened};
+
 /// Which conversation with the provider it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -48,41 +50,6 @@ pub enum IdTokenFault {
     AccessTokenHash,
     /// Malformed or unsupported.
     Malformed,
-}
-
-/// Why an HTTP conversation gave nothing to read.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpFailure {
-    /// No answer in time. What the provider did with the request is unknown.
-    #[error("no answer in time")]
-    Timeout,
-    /// No connection.
-    #[error("no connection")]
-    Connect(#[source] reqwest::Error),
-    /// The connection broke. What the provider did with the request is unknown.
-    #[error("the connection broke before the answer was complete")]
-    Interrupted(#[source] reqwest::Error),
-    /// 429.
-    #[error("too many requests")]
-    RateLimited {
-        /// From `Retry-After`, or our default.
-        retry_after: Duration,
-    },
-    /// 5xx.
-    #[error("the provider answered {status}")]
-    Server {
-        /// The status.
-        status: u16,
-    },
-    /// A body above the limit.
-    #[error("the answer is larger than we accept")]
-    TooLarge,
-    /// We could not build the request.
-    #[error("the request could not be built")]
-    Request,
-    /// It failed moments ago and is not asked again yet.
-    #[error("the provider failed moments ago")]
-    Pausing,
 }
 
 /// Why a sign-in failed.
@@ -177,12 +144,4 @@ impl SignInError {
     pub(crate) fn unreadable(step: Step, detail: impl fmt::Display) -> Self {
         Self::Unreadable { step, detail: shortened(&detail.to_string()) }
     }
-}
-
-/// Characters of a provider's own words that we keep.
-const DETAIL_CHARS_MAX: usize = 200;
-
-/// Provider text fit for one log line.
-pub(crate) fn shortened(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control()).take(DETAIL_CHARS_MAX).collect()
 }

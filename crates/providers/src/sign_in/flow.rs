@@ -17,14 +17,15 @@ use std::fmt;
 use std::sync::Arc;
 use url::Url;
 
-use super::config::{ConfigError, Endpoints, ProviderConfig, is_loopback, provider_url};
+use super::config::{ConfigError, Endpoints, ProviderConfig, provider_url};
 use super::directory::{Directory, Provider, Routes};
-use super::error::{HttpFailure, IdTokenFault, SignInError, Step, shortened};
-use super::http_client::{Bodies, HttpClient, Reach};
+use super::error::{IdTokenFault, SignInError, Step};
+use super::http_client::{Bodies, HttpClient};
 use super::identity::Identity;
 use super::pending::PendingSignIn;
 use super::revocation;
 use super::verify::{self, Claims, Expected};
+use crate::transport::{HttpFailure, Reach, shortened};
 
 /// The longest code we send on.
 const CODE_BYTES_MAX: usize = 4096;
@@ -56,7 +57,7 @@ impl SignIn {
             Endpoints::Whop { base_url, .. } => (Bodies::Json, provider_url("base URL", base_url)?),
             Endpoints::Oidc { issuer_url } => (Bodies::Form, provider_url("issuer", issuer_url)?),
         };
-        let reach = if is_loopback(&entrance) { Reach::Loopback } else { Reach::Network };
+        let reach = Reach::of(&entrance);
         let directory = Directory::new(&config.endpoints, Arc::clone(&config.clock))?;
         let http = HttpClient::new(config.timeouts, bodies, reach)?;
         Ok(Self(Arc::new(Inner { config, redirect, directory, http })))

@@ -3,15 +3,14 @@
 //! Only GETs are repeated. A code exchange is sent once: a code is good for one use, and a second use of it makes a
 //! careful provider revoke what the first one gave.
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::config::{ConfigError, Timeouts};
-use super::error::HttpFailure;
-use crate::tls;
+use super::config::ConfigError;
+use crate::transport::{self, HttpFailure, Reach, Timeouts};
 
 /// The largest answer we read: token answers, key sets and userinfo are a few KiB.
 pub(crate) const RESPONSE_BYTES_MAX: usize = 256 * 1024;
@@ -21,8 +20,6 @@ const GET_ATTEMPTS_MAX: u32 = 3;
 const GET_RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// What a 429 without a usable `Retry-After` means.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(30);
-/// The longest `Retry-After` we pass on.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// How the provider wants POST bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +28,6 @@ pub(crate) enum Bodies {
     Form,
     /// As Whop has it.
     Json,
-}
-
-/// Reachability of the endpoints, which decides about proxies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    Loopback,
-    Network,
 }
 
 /// A client of one provider.
@@ -49,17 +39,7 @@ pub(crate) struct HttpClient {
 
 impl HttpClient {
     pub(crate) fn new(timeouts: Timeouts, bodies: Bodies, reach: Reach) -> Result<Self, ConfigError> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config().map_err(ConfigError::Tls)?)
-            // A provider that redirects a token request would send our secret along (and an SSRF with it).
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(timeouts.connect)
-            .timeout(timeouts.request)
-            .user_agent(concat!("sessile/", env!("CARGO_PKG_VERSION")));
-        if reach == Reach::Loopback {
-            builder = builder.no_proxy();
-        }
-        Ok(Self { inner: builder.build().map_err(ConfigError::Http)?, bodies })
+        Ok(Self { inner: transport::client(timeouts, reach).map_err(ConfigError::Client)?, bodies })
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
@@ -71,7 +51,7 @@ impl HttpClient {
         let mut pause = GET_RETRY_PAUSE;
         for _ in 1..attempts_max {
             match self.send_once(&request).await {
-                Err(HttpFailure::Connect(_) | HttpFailure::Interrupted(_) | HttpFailure::Server { .. }) => {
+                Err(failure) if is_worth_repeating(&failure) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -88,26 +68,19 @@ impl HttpClient {
             .headers(request.headers().clone())
             .body(request.body().clone())
             .send();
-        let mut response = sent.await.map_err(failure)?;
+        let mut response = sent.await.map_err(transport::failure)?;
         let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(HttpFailure::RateLimited {
-                retry_after: retry_after(response.headers().get(RETRY_AFTER)),
-            });
+            let retry_after = transport::retry_after(response.headers()).unwrap_or(RETRY_AFTER_DEFAULT);
+            return Err(HttpFailure::RateLimited { retry_after });
         }
         if status.is_server_error() {
             return Err(HttpFailure::Server { status: status.as_u16() });
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failure)? {
-            if body.len() + chunk.len() > RESPONSE_BYTES_MAX {
-                return Err(HttpFailure::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let mut answer = HttpResponse::new(body);
+        let headers = std::mem::take(response.headers_mut());
+        let mut answer = HttpResponse::new(transport::whole_body(response, RESPONSE_BYTES_MAX).await?);
         *answer.status_mut() = status;
-        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        *answer.headers_mut() = headers;
         Ok(answer)
     }
 }
@@ -136,22 +109,13 @@ fn form_to_json(request: HttpRequest) -> Result<HttpRequest, HttpFailure> {
     Ok(HttpRequest::from_parts(parts, body))
 }
 
-fn failure(error: reqwest::Error) -> HttpFailure {
-    let error = error.without_url();
-    if error.is_timeout() {
-        HttpFailure::Timeout
-    } else if error.is_connect() {
-        HttpFailure::Connect(error)
-    } else if error.is_builder() {
-        HttpFailure::Request
-    } else {
-        HttpFailure::Interrupted(error)
+/// A provider that cannot be reached in time is not waited for again: a person waits.
+fn is_worth_repeating(failure: &HttpFailure) -> bool {
+    match failure {
+        HttpFailure::Connect(error) => !error.is_timeout(),
+        HttpFailure::Interrupted(_) | HttpFailure::Server { .. } => true,
+        _ => false,
     }
-}
-
-fn retry_after(header: Option<&HeaderValue>) -> Duration {
-    let seconds = header.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
-    seconds.map_or(RETRY_AFTER_DEFAULT, Duration::from_secs).min(RETRY_AFTER_MAX)
 }
 
 #[cfg(test)]
@@ -179,12 +143,5 @@ mod tests {
             (same.body().as_slice(), &same.headers()[CONTENT_TYPE]),
             (&b"a=1"[..], &"text/plain".parse().unwrap())
         );
-    }
-
-    #[test]
-    fn retry_after_is_seconds_within_bounds() {
-        let read = |text: &str| retry_after(Some(&HeaderValue::from_str(text).unwrap())).as_secs();
-        assert_eq!((read("7"), read("999999"), read("soon")), (7, 3600, 30));
-        assert_eq!(retry_after(None).as_secs(), 30);
     }
 }

@@ -15,10 +15,11 @@ mod pending;
 mod revocation;
 mod verify;
 
+pub use crate::transport::{HttpFailure, Timeouts};
 pub use clock::{Clock, system_clock};
-pub use config::{ConfigError, Endpoints, ProviderConfig, Timeouts, WHOP_BASE_URL};
+pub use config::{ConfigError, Endpoints, ProviderConfig, WHOP_BASE_URL};
 pub use directory::{PROVIDER_LIFETIME, PROVIDER_STALE_MAX};
-pub use error::{HttpFailure, IdTokenFault, SignInError, Step};
+pub use error::{IdTokenFault, SignInError, Step};
 pub use flow::SignIn;
 pub use identity::Identity;
 pub use pending::{PENDING_LIFETIME, PendingSignIn};

@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::config::ProviderConfig;
-use super::error::{HttpFailure, SignInError, Step};
+use super::error::{SignInError, Step};
+use crate::transport::HttpFailure;
 
 /// A form that ends `token`; the HTTP client makes it JSON where the provider wants that.
 pub(crate) fn request(

@@ -11,7 +11,8 @@ use openidconnect::{
 };
 
 use super::directory::Provider;
-use super::error::{IdTokenFault, SignInError, shortened};
+use super::error::{IdTokenFault, SignInError};
+use crate::transport::shortened;
 
 /// How far the provider's clock and ours may be apart.
 const CLOCK_SKEW_MAX_SECONDS: i64 = 60;
