@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::clock::{Clock, system_clock};
+use crate::clock::{Clock, system_clock};
 
 /// Which bodies the token and revocation endpoints take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! bodies, single-use codes, rotating refresh tokens. Its signing key is made at start and lives in memory only.
 
 mod authorize;
-mod clock;
 mod config;
 mod control;
 mod discovery;
@@ -18,7 +17,7 @@ mod state;
 mod token;
 mod userinfo;
 
-pub use clock::{Clock, system_clock};
+pub use crate::clock::{Clock, system_clock};
 pub use config::{TokenBodies, WhopConfig};
 pub use misbehaviour::{Misbehaviour, Switch, TIMES_MAX};
 pub use state::{Whop, WhopControl};

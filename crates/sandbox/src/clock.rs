@@ -1,4 +1,4 @@
-//! The stand-in's clock: unix milliseconds, replaceable in tests so that codes and tokens expire without waiting.
+//! The stand-ins' clock: unix milliseconds, replaceable in tests so that nothing has to wait.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
