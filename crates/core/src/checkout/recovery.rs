@@ -74,7 +74,9 @@ impl Recovery {
     ) -> Decision<Result<Recovered, CheckoutError>> {
         let nothing = || Decision::only(Err(CheckoutError::NothingToRecover));
         let since = row.state.left_active_at().unwrap_or(row.expires_at);
-        if books.renewal_of(&row.id).is_some() || now.since(since) >= RECOVERY_WINDOW {
+        // Continued before, bought by late money for the one before it, or too old.
+        let is_over = books.renewal_of(&row.id).is_some() || row.superseded_by.is_some();
+        if is_over || now.since(since) >= RECOVERY_WINDOW {
             return nothing();
         }
         let mut draft = Draft::new(books, now, note_of("checkout.recovered", &self.caller, &self.id));

@@ -70,10 +70,13 @@ fn target_of(draft: &Draft<'_>, terms: &Terms, payment: &Payment) -> Target {
             Target::Checkout(row.clone())
         }
         CheckoutState::Expired { .. } => {
-            let renewal = draft.books.renewal_of(id).map(|renewal| &renewal.state);
-            match renewal {
-                Some(CheckoutState::Completed { .. }) => Target::Nothing(RefundReason::AlreadyPaid),
-                _ => Target::Checkout(row.clone()),
+            // What continues it, or what it continued, may have been bought since.
+            let before = row.superseded_by.as_ref().and_then(|id| draft.checkout(id));
+            let mut linked = draft.books.renewal_of(id).into_iter().chain(before);
+            if linked.any(|other| matches!(other.state, CheckoutState::Completed { .. })) {
+                Target::Nothing(RefundReason::AlreadyPaid)
+            } else {
+                Target::Checkout(row.clone())
             }
         }
         CheckoutState::Completed { .. }
@@ -122,6 +125,12 @@ fn complete_checkout(draft: &mut Draft<'_>, terms: &Terms, row: &Checkout, payme
     for twin in twins {
         let state = CheckoutState::Invalidated { at: now, reason: InvalidReason::PaidByPredecessor };
         leave_active(draft, terms, &twin, state, Some(row.id.clone()));
+    }
+    // One that continued it and has expired in its turn: late money for it has to find that this was bought.
+    let expired = |row: &&Checkout| matches!(row.state, CheckoutState::Expired { .. });
+    if let Some(renewal) = draft.books.renewal_of(&row.id).filter(expired) {
+        let linked = renewal.moved(renewal.state.clone(), now);
+        draft.put(Record::Checkout(Checkout { superseded_by: Some(row.id.clone()), ..linked }));
     }
     tell_checkout(draft, terms, "checkout.completed", &done);
 }
