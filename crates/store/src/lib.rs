@@ -10,11 +10,15 @@
 //! | [`postgres`] | connect-pg-simple's own table, or a stand-alone one with hashed ids |
 //! | [`redis`] | connect-redis's own keys, plain or Cluster |
 //! | [`fallback`] | keeps sign-ins going while the primary is away |
+//! | [`generation`] | paid jobs, on Redis (`session:<id>`), Postgres or SQLite |
+//! | [`ledger`] | checkouts, payments, coupons, grants and refunds, on SQLite or Postgres |
 //! | [`users`] | who signed in: a small table on memory, SQLite or Postgres |
 
 pub mod contract;
 pub mod fallback;
+pub mod generation;
 mod group;
+pub mod ledger;
 pub mod memory;
 mod open;
 mod options;

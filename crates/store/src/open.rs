@@ -121,7 +121,7 @@ fn unusable(what: &str) -> OpenError {
 pub async fn open_logins(url: &str, options: &LoginOptions) -> Result<Arc<dyn LoginStore>, OpenError> {
     Ok(match StoreUrl::parse(url)? {
         StoreUrl::Memory => Arc::new(MemoryLogins::new(options.clone())),
-        StoreUrl::Sqlite(path) => Arc::new(SqliteLogins::open(&path, options)?),
+        StoreUrl::Sqlite(path) => Arc::new(SqliteLogins::open_shared(&path, options)?),
         StoreUrl::Postgres(url) => Arc::new(PostgresLogins::open(&url, options).await?),
         StoreUrl::Redis(url) => Arc::new(RedisLogins::open(&url, options).await?),
     })

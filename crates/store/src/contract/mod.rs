@@ -18,7 +18,9 @@
 
 mod cases;
 mod faulty;
+pub mod generation;
 mod harness;
+pub mod ledger;
 
 pub use faulty::{Fault, FaultyStore, Moment};
 pub use harness::{Capabilities, Corrupt, EventLog, Expiry, Must, Reopen, TestStore, within_limit};

@@ -5,17 +5,19 @@
 //! that it listens on the very address we dialled are they prepared once and kept, which saves planning each time.
 //! No other session state is set.
 
-use super::link::{CONNECT_TIMEOUT, Link, Links};
+pub(crate) use super::link::Link;
+use super::link::{CONNECT_TIMEOUT, Links};
 use super::route::Route;
 use super::tls;
 use crate::open::OpenError;
+use futures_util::future::{BoxFuture, join_all};
 use sessile_core::StoreError;
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Config, Error, Row};
+use tokio_postgres::{Config, Error, Row, Statement};
 use url::Url;
 
 /// Query parameters of other clients (Prisma, node-postgres, Supabase) that mean nothing here.
@@ -40,6 +42,24 @@ pub(crate) struct Database {
 
 /// A typed parameter.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// A parameter that its step owns.
+pub(crate) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
+
+/// A statement and the types of its parameters.
+#[derive(Debug)]
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) types: Vec<Type>,
+}
+
+/// One step of a flight: statements that are all sent before the first answer comes.
+pub(crate) enum Step<'a> {
+    /// Statements without parameters and without an answer, separated by semicolons.
+    Script(&'a str),
+    /// One statement; its rows are the answer.
+    Ask(&'a Query, Vec<Value<'a>>),
+}
 
 impl Database {
     /// Reads the URL; connects only when asked.
@@ -71,6 +91,31 @@ impl Database {
         .await
     }
 
+    /// Sends every step at once and answers with the rows of each. Where a step fails, those after it fail too as
+    /// long as they are in one transaction, and a `commit` among them rolls back: the first error is the cause.
+    pub(crate) async fn flight(&self, link: &mut Link, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, Error> {
+        let named = self.route.is_direct();
+        if named {
+            let wanted = steps.iter().filter_map(|step| match step {
+                Step::Ask(query, _) => Some((query.sql.as_str(), query.types.as_slice())),
+                Step::Script(_) => None,
+            });
+            link.prepare_all(wanted).await?;
+        }
+        let link: &Link = link;
+        let statement = |step: &Step<'_>| match step {
+            Step::Ask(query, _) if named => link.known(&query.sql),
+            _ => None,
+        };
+        // Each is sent when it is polled for the first time, which happens in this order.
+        let answers = join_all(steps.iter().map(|step| send(link, step, statement(step)))).await;
+        let rows: Result<Vec<Vec<Row>>, Error> = answers.into_iter().collect();
+        if rows.as_ref().is_err_and(lost_its_statement) {
+            self.route.forget();
+        }
+        rows
+    }
+
     /// Runs a script that is one transaction of its own.
     pub(crate) async fn script(&self, sql: &str) -> Result<(), StoreError> {
         self.run(|link| async move {
@@ -85,13 +130,37 @@ impl Database {
     }
 
     /// Runs one piece of work on one connection.
-    pub(super) async fn run<T, F, Fut>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn run<T, F, Fut>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(Link) -> Fut,
         Fut: Future<Output = (Link, Result<T, Error>)>,
     {
         self.links.run(work).await?.map_err(classify)
     }
+}
+
+fn send<'a>(
+    link: &'a Link,
+    step: &'a Step<'a>,
+    statement: Option<&'a Statement>,
+) -> BoxFuture<'a, Result<Vec<Row>, Error>> {
+    Box::pin(async move {
+        let (query, values) = match step {
+            Step::Script(sql) => return link.client.batch_execute(sql).await.map(|()| Vec::new()),
+            Step::Ask(query, values) => (query, values),
+        };
+        let values = values.iter().map(|value| &**value as &(dyn ToSql + Sync));
+        match statement {
+            Some(statement) => {
+                let values: Vec<&(dyn ToSql + Sync)> = values.collect();
+                link.client.query(statement, &values).await
+            }
+            None => {
+                let parameters: Vec<Parameter<'_>> = values.zip(query.types.iter().cloned()).collect();
+                link.client.query_typed(&query.sql, &parameters).await
+            }
+        }
+    })
 }
 
 async fn prepared(link: &mut Link, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
@@ -119,7 +188,7 @@ fn classify(error: Error) -> StoreError {
 }
 
 /// Whether the statement was rolled back only because of its timing, so that running it again is right.
-pub(super) fn lost_a_race(error: &StoreError) -> bool {
+pub(crate) fn lost_a_race(error: &StoreError) -> bool {
     let StoreError::Unavailable(cause) = error else { return false };
     cause.downcast_ref::<Error>().and_then(Error::code).is_some_and(|code| {
         *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE
@@ -143,6 +212,9 @@ fn parse(url: &str) -> Result<(Config, tls::Connector), OpenError> {
     parsed.set_query(None);
     if !kept.is_empty() {
         parsed.query_pairs_mut().extend_pairs(&kept);
+        // A form spells a space `+`, the driver as libpq reads `%20` only.
+        let query = parsed.query().map(|query| query.replace('+', "%20"));
+        parsed.set_query(query.as_deref());
     }
     let mut config = Config::from_str(parsed.as_str()).map_err(|_| {
         unusable("DATABASE_URL is not understood; it looks like postgresql://user:password@host:5432/dbname")
@@ -179,6 +251,8 @@ mod tests {
             "postgres://u:hunter2@db.example:6543/app?pgbouncer=true&connection_limit=1&sslmode=require";
         let (config, _) = parse(url).unwrap();
         assert_eq!(place_of(&config), "db.example:6543/app");
+        let (config, _) = parse("postgres://u@h/d?options=-c%20a%3Db+c&sslmode=disable").unwrap();
+        assert_eq!(config.get_options(), Some("-c a=b c"));
         for bad in ["postgres://u:hunter2@h/d?sslmode=maybe", "postgres://u:hunter2@h:99999/d", "nonsense"] {
             let error = parse(bad).err().unwrap().to_string();
             assert!(!error.contains("hunter2"), "{error}");

@@ -6,6 +6,7 @@
 
 use crate::postgres::route::Route;
 use crate::postgres::tls::Connector;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use sessile_core::StoreError;
 use std::collections::HashMap;
@@ -28,8 +29,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 type Socket = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// A connection and the statements that are prepared on it.
-pub(super) struct Link {
-    pub(super) client: Client,
+pub(crate) struct Link {
+    pub(crate) client: Client,
     statements: HashMap<Arc<str>, Statement>,
 }
 
@@ -42,6 +43,29 @@ impl Link {
         let statement = self.client.prepare_typed(sql, types).await?;
         self.statements.insert(sql.into(), statement.clone());
         Ok(statement)
+    }
+
+    /// Prepares at once whatever of these is not prepared yet.
+    pub(super) async fn prepare_all(
+        &mut self,
+        wanted: impl Iterator<Item = (&str, &[Type])>,
+    ) -> Result<(), Error> {
+        let missing: Vec<(&str, &[Type])> =
+            wanted.filter(|(sql, _)| !self.statements.contains_key(*sql)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let client = &self.client;
+        let made = join_all(missing.iter().map(|(sql, types)| client.prepare_typed(sql, types))).await;
+        for ((sql, _), statement) in missing.into_iter().zip(made) {
+            self.statements.insert(sql.into(), statement?);
+        }
+        Ok(())
+    }
+
+    /// A statement that [`Link::prepare_all`] has prepared.
+    pub(super) fn known(&self, sql: &str) -> Option<&Statement> {
+        self.statements.get(sql)
     }
 }
 

@@ -9,17 +9,17 @@ use url::Url;
 const NODES_MAX: usize = 64;
 
 /// Where to connect first.
-pub(super) struct Address {
-    pub(super) nodes: Vec<ConnectionInfo>,
+pub(crate) struct Address {
+    pub(crate) nodes: Vec<ConnectionInfo>,
     /// Whether the address itself says that this is a Cluster; a single server is asked.
-    pub(super) says_cluster: bool,
-    pub(super) tls: bool,
+    pub(crate) says_cluster: bool,
+    pub(crate) tls: bool,
     /// Host, port and database of each node, without credentials.
-    pub(super) place: String,
+    pub(crate) place: String,
 }
 
 impl Address {
-    pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, OpenError> {
         let (scheme, rest) = url.split_once("://").ok_or_else(unusable)?;
         let (scheme, says_cluster) = match scheme {
             "redis" | "rediss" => (scheme, rest.contains(',')),

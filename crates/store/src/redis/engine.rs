@@ -5,7 +5,7 @@ use super::keys::{Keys, Names};
 use super::look::{self, Seen, version};
 use super::outbox::{self, Told};
 use super::people;
-use super::scripts::Lua;
+use super::scripts::{Lua, Scripts};
 use super::server::Server;
 use super::sweep::{self, Round};
 use super::wire::{items, number};
@@ -27,6 +27,7 @@ pub(super) const REMEMBER: Duration = Duration::from_secs(86_400);
 /// One key prefix on one server or Cluster.
 pub(crate) struct RedisEngine {
     server: Server,
+    pub(super) scripts: Scripts,
     pub(super) names: Names,
     pub(super) events: Choice,
     pub(super) user_key: String,
@@ -57,9 +58,10 @@ pub(super) enum Takes {
 }
 
 impl RedisEngine {
-    pub(super) fn new(server: Server, names: Names, options: &LoginOptions) -> Self {
+    pub(super) fn new(server: Server, scripts: Scripts, names: Names, options: &LoginOptions) -> Self {
         Self {
             server,
+            scripts,
             names,
             events: options.events,
             user_key: options.user_key.clone(),
@@ -148,7 +150,7 @@ impl RedisEngine {
             items.push(Item { id, args: [insert.json.to_owned(), moment(expires_at), event] });
         }
         let after = outbox::due(self, items.iter().map(|item| item.id));
-        let made = self.run(&self.server.scripts.insert, Takes::Three, &[], &items, (before, after)).await?;
+        let made = self.run(&self.scripts.insert, Takes::Three, &[], &items, (before, after)).await?;
         let answer = |(insert, made): (&&Insert<'_>, i64)| match made {
             1 => Inserted::Done(version(insert.json)),
             _ => Inserted::Taken,
@@ -160,7 +162,7 @@ impl RedisEngine {
     async fn retire(&self, id: &LoginId, retires_at: Timestamp) -> Result<Retired, StoreError> {
         let (keys, remember) = (self.names.keys(id), REMEMBER.as_millis().to_string());
         let args = [&*moment(retires_at), &*remember];
-        let call = self.server.scripts.retire.call(&[&keys.session, &keys.mark], &args);
+        let call = self.scripts.retire.call(&[&keys.session, &keys.mark], &args);
         match number(&self.server.one(call).await?) {
             Some(1) => Ok(Retired::Yes),
             Some(0) => Ok(Retired::WasEnded),
@@ -186,7 +188,7 @@ impl RedisEngine {
         after.extend(indexed.map(|(id, user)| people::forget(self, user, id)));
         let common = [moment(now), REMEMBER.as_millis().to_string()];
         let ended =
-            self.run(&self.server.scripts.end, Takes::Three, &common, &items, (Vec::new(), after)).await?;
+            self.run(&self.scripts.end, Takes::Three, &common, &items, (Vec::new(), after)).await?;
         Ok(ended.into_iter().map(|ended| ended == 1).collect())
     }
 }
@@ -213,7 +215,7 @@ impl LoginEngine for RedisEngine {
         };
         let items: Vec<Item<'_, 3>> =
             swaps.iter().map(|swap| Item { id: swap.id, args: item(swap) }).collect();
-        let script = &self.server.scripts.swap;
+        let script = &self.scripts.swap;
         let done = self.run(script, Takes::Two, &[moment(now)], &items, (before, Vec::new())).await?;
         let answer = |(swap, done): (&Swap<'_>, i64)| match done {
             1 => Swapped::Done(version(swap.json)),
@@ -229,7 +231,7 @@ impl LoginEngine for RedisEngine {
     ) -> Result<Vec<Extended>, StoreError> {
         let items: Vec<Item<'_, 1>> =
             touches.iter().map(|(id, expires_at)| Item { id, args: [moment(*expires_at)] }).collect();
-        let script = &self.server.scripts.extend;
+        let script = &self.scripts.extend;
         let done = self.run(script, Takes::Two, &[moment(now)], &items, Default::default()).await?;
         Ok(done.into_iter().map(|done| if done == 1 { Extended::Done } else { Extended::Gone }).collect())
     }

@@ -5,17 +5,17 @@
 //! slot. Redis expires keys by its own clock, on its own: what is told about expiry, and a user's list of sessions,
 //! are hints that the sweep mends. `Ok` is as durable as the server is set up to be: see [`RedisFacts`].
 
-mod address;
+pub(crate) mod address;
 mod engine;
 mod facts;
 mod keys;
 mod look;
 mod outbox;
 mod people;
-mod scripts;
-mod server;
+pub(crate) mod scripts;
+pub(crate) mod server;
 mod sweep;
-mod wire;
+pub(crate) mod wire;
 
 pub use facts::RedisFacts;
 
@@ -25,6 +25,7 @@ use crate::options::LoginOptions;
 use address::Address;
 use engine::RedisEngine;
 use keys::Names;
+use scripts::Scripts;
 use server::Server;
 use sessile_core::StoreError;
 
@@ -42,9 +43,10 @@ impl RedisLogins {
     /// [`OpenError`] says what to do.
     pub async fn open(url: &str, options: &LoginOptions) -> Result<Self, OpenError> {
         let names = Names::new(&options.prefix)?;
-        let server = Server::connect(&Address::parse(url)?).await?;
+        let scripts = Scripts::new();
+        let server = Server::connect(&Address::parse(url)?, scripts.loads()).await?;
         facts::check_commands(&server).await?;
-        Ok(Self(Grouped::start(RedisEngine::new(server, names, options), SHAPES)))
+        Ok(Self(Grouped::start(RedisEngine::new(server, scripts, names, options), SHAPES)))
     }
 
     /// Looks at the server without changing anything.
@@ -53,7 +55,7 @@ impl RedisLogins {
     /// [`OpenError`] when it cannot be reached.
     pub async fn inspect(url: &str, options: &LoginOptions) -> Result<RedisFacts, OpenError> {
         Names::new(&options.prefix)?;
-        let server = Server::connect(&Address::parse(url)?).await?;
+        let server = Server::connect(&Address::parse(url)?, Vec::new()).await?;
         facts::facts(&server).await.map_err(|error| OpenError::unreachable(&server.place, &error))
     }
 

@@ -49,7 +49,7 @@ pub(super) fn due<'a>(engine: &RedisEngine, ids: impl Iterator<Item = &'a LoginI
     if ids.is_empty() {
         Vec::new()
     } else {
-        vec![engine.server().scripts.due.call(&[&engine.names.due()], &ids)]
+        vec![engine.scripts.due.call(&[&engine.names.due()], &ids)]
     }
 }
 
@@ -70,7 +70,7 @@ async fn forget(engine: &RedisEngine, notes: &[(LoginId, i64)]) -> Result<(), St
     let scores: Vec<String> = notes.iter().map(|(_, score)| score.to_string()).collect();
     let args: Vec<&str> =
         notes.iter().zip(&scores).flat_map(|((id, _), score)| [id.expose(), score.as_str()]).collect();
-    let cmd = engine.server().scripts.undue.call(&[&engine.names.due()], &args);
+    let cmd = engine.scripts.undue.call(&[&engine.names.due()], &args);
     engine.server().one(cmd).await.map(drop)
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn settle(engine: &RedisEngine, events: &[LoginEvent]) -> Resul
         for note in notes {
             if let Some(digits) = taken.remove(&note.0.handle()) {
                 let list = engine.names.keys(&note.0).events;
-                calls.push(engine.server().scripts.settle.call(&[&list], &digits));
+                calls.push(engine.scripts.settle.call(&[&list], &digits));
                 settled.push(note);
             }
         }

@@ -8,20 +8,20 @@ use redis::{Cmd, Script};
 const TELL: &str = include_str!("lua/tell.lua");
 
 /// All of them, ready to be called.
-pub(super) struct Scripts {
-    pub(super) insert: Lua,
-    pub(super) swap: Lua,
-    pub(super) extend: Lua,
-    pub(super) retire: Lua,
-    pub(super) end: Lua,
-    pub(super) expire: Lua,
-    pub(super) settle: Lua,
-    pub(super) due: Lua,
-    pub(super) undue: Lua,
+pub(crate) struct Scripts {
+    pub(crate) insert: Lua,
+    pub(crate) swap: Lua,
+    pub(crate) extend: Lua,
+    pub(crate) retire: Lua,
+    pub(crate) end: Lua,
+    pub(crate) expire: Lua,
+    pub(crate) settle: Lua,
+    pub(crate) due: Lua,
+    pub(crate) undue: Lua,
 }
 
 impl Scripts {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let telling = |text: &str| Lua::new(format!("{TELL}{text}"));
         let plain = |text: &str| Lua::new(text.to_owned());
         Self {
@@ -38,31 +38,32 @@ impl Scripts {
     }
 
     /// The commands that make a server know them.
-    pub(super) fn loads(&self) -> Vec<Cmd> {
+    pub(crate) fn loads(&self) -> Vec<Cmd> {
         let Self { insert, swap, extend, retire, end, expire, settle, due, undue } = self;
         [insert, swap, extend, retire, end, expire, settle, due, undue].into_iter().map(Lua::load).collect()
     }
 }
 
 /// One script.
-pub(super) struct Lua {
+pub(crate) struct Lua {
     text: String,
     hash: String,
 }
 
 impl Lua {
-    fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self { hash: Script::new(&text).get_hash().to_owned(), text }
     }
 
-    fn load(&self) -> Cmd {
+    /// The command that makes a server know it.
+    pub(crate) fn load(&self) -> Cmd {
         let mut cmd = redis::cmd("SCRIPT");
         cmd.arg("LOAD").arg(&self.text);
         cmd
     }
 
     /// A call of it.
-    pub(super) fn call(&self, keys: &[&str], args: &[&str]) -> Cmd {
+    pub(crate) fn call(&self, keys: &[&str], args: &[&str]) -> Cmd {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(&self.hash).arg(keys.len()).arg(keys).arg(args);
         cmd

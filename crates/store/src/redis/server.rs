@@ -2,14 +2,13 @@
 //! failover has lost them, and gives every wait an end. Knows nothing of sessions.
 
 use super::address::Address;
-use super::scripts::Scripts;
 use super::wire::{items, number, text};
 use crate::open::OpenError;
 use futures_util::future::join_all;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr};
 use redis::{Client, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
 use sessile_core::StoreError;
 use std::future::Future;
@@ -28,7 +27,7 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Why Redis did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RedisFault {
+pub(crate) enum RedisFault {
     #[error("redis at {place} failed")]
     Failed {
         place: String,
@@ -49,21 +48,33 @@ enum Link {
 
 /// One master of a Cluster, or the only server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Only,
     /// The master of that slot.
     OfSlot(u16),
 }
 
+/// Whether a write has left its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replicated {
+    /// A replica has it.
+    Yes,
+    /// Nothing follows this server.
+    NoReplicas,
+    /// Something follows it and has not confirmed in time.
+    NotYet,
+}
+
 /// A Redis that has been reached once.
-pub(super) struct Server {
+pub(crate) struct Server {
     link: Link,
-    pub(super) place: String,
-    pub(super) scripts: Scripts,
+    pub(crate) place: String,
+    /// The commands that make a server know our scripts.
+    scripts: Vec<Cmd>,
 }
 
 impl Server {
-    pub(super) async fn connect(address: &Address) -> Result<Self, OpenError> {
+    pub(crate) async fn connect(address: &Address, scripts: Vec<Cmd>) -> Result<Self, OpenError> {
         if address.tls {
             // The driver takes the process's choice; somebody else's counts as well.
             drop(rustls::crypto::ring::default_provider().install_default());
@@ -79,18 +90,18 @@ impl Server {
             _ => None,
         };
         let mut server = match single {
-            Some(link) => Self { link, place: address.place.clone(), scripts: Scripts::new() },
-            None => Self::cluster(address).await.map_err(unreachable)?,
+            Some(link) => Self { link, place: address.place.clone(), scripts },
+            None => Self::cluster(address, scripts).await.map_err(unreachable)?,
         };
         if server.is_single() && server.is_part_of_a_cluster().await {
-            server = Self::cluster(address).await.map_err(unreachable)?;
+            server = Self::cluster(address, server.scripts).await.map_err(unreachable)?;
         }
         Ok(server)
     }
 
-    async fn cluster(address: &Address) -> Result<Self, RedisError> {
+    async fn cluster(address: &Address, scripts: Vec<Cmd>) -> Result<Self, RedisError> {
         let link = limit(connect_cluster(address)).await?;
-        Ok(Self { link, place: format!("{} (cluster)", address.place), scripts: Scripts::new() })
+        Ok(Self { link, place: format!("{} (cluster)", address.place), scripts })
     }
 
     async fn is_part_of_a_cluster(&self) -> bool {
@@ -101,17 +112,17 @@ impl Server {
     }
 
     /// Whether keys of different slots may share a command.
-    pub(super) const fn is_single(&self) -> bool {
+    pub(crate) const fn is_single(&self) -> bool {
         matches!(self.link, Link::Single(_))
     }
 
     /// Sends one command.
-    pub(super) async fn one(&self, cmd: Cmd) -> Result<Value, StoreError> {
+    pub(crate) async fn one(&self, cmd: Cmd) -> Result<Value, StoreError> {
         self.send(vec![cmd]).await?.pop().ok_or_else(|| self.odd())
     }
 
     /// Sends commands whose order does not matter; each one's keys share a slot. An error of one is an error of all.
-    pub(super) async fn send(&self, cmds: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
+    pub(crate) async fn send(&self, cmds: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
         if cmds.is_empty() {
             return Ok(Vec::new());
         }
@@ -134,7 +145,7 @@ impl Server {
 
     /// Sends what has to be there first, then the rest, then what may only follow. The answer is that of the middle.
     /// A single server gets all of it at once: it keeps the order.
-    pub(super) async fn in_order(
+    pub(crate) async fn in_order(
         &self,
         before: Vec<Cmd>,
         cmds: Vec<Cmd>,
@@ -153,7 +164,7 @@ impl Server {
     }
 
     /// Sends a command that asks about the server itself to one master, whichever.
-    pub(super) async fn on_one_node(&self, cmd: Cmd) -> Result<Value, StoreError> {
+    pub(crate) async fn on_one_node(&self, cmd: Cmd) -> Result<Value, StoreError> {
         let call = async {
             match self.link.clone() {
                 Link::Single(mut link) => link.send_packed_command(&cmd).await,
@@ -166,8 +177,37 @@ impl Server {
         self.within(call).await
     }
 
+    /// Waits until a replica has what this connection wrote to `key` last.
+    pub(crate) async fn replicated(&self, key: &str, at_most: Duration) -> Result<Replicated, StoreError> {
+        // WAIT waits for replicas that do not exist, too: so it is asked only where there are some.
+        let mut info = redis::cmd("INFO");
+        info.arg("replication");
+        let info = text(self.beside(key, info).await?).unwrap_or_default();
+        if info.lines().any(|line| line.trim() == "connected_slaves:0") {
+            return Ok(Replicated::NoReplicas);
+        }
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(1).arg(at_most.as_millis() as u64);
+        let confirmed = number(&self.beside(key, wait).await?).is_some_and(|confirmed| confirmed > 0);
+        Ok(if confirmed { Replicated::Yes } else { Replicated::NotYet })
+    }
+
+    /// Sends a command that names no key to the master that holds `key`, on the connection that writes go by.
+    async fn beside(&self, key: &str, cmd: Cmd) -> Result<Value, StoreError> {
+        let call = async {
+            match self.link.clone() {
+                Link::Single(mut link) => link.send_packed_command(&cmd).await,
+                Link::Cluster(mut link) => {
+                    let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(Slot::for_key(key), SlotAddr::Master));
+                    link.route_command(cmd, RoutingInfo::SingleNode(route)).await
+                }
+            }
+        };
+        self.within(call).await
+    }
+
     /// Every master.
-    pub(super) async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+    pub(crate) async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
         if self.is_single() {
             return Ok(vec![Node::Only]);
         }
@@ -190,7 +230,7 @@ impl Server {
     }
 
     /// One step of a scan.
-    pub(super) async fn scan(
+    pub(crate) async fn scan(
         &self,
         node: Node,
         cursor: u64,
@@ -216,12 +256,12 @@ impl Server {
         Ok((cursor, keys.into_iter().filter_map(text).collect()))
     }
 
-    pub(super) fn odd(&self) -> StoreError {
+    pub(crate) fn odd(&self) -> StoreError {
         StoreError::unavailable(RedisFault::Odd { place: self.place.clone() })
     }
 
     async fn load_scripts(&self) -> Result<(), RedisError> {
-        self.attempt(&pipeline(self.scripts.loads()))
+        self.attempt(&pipeline(self.scripts.clone()))
             .await?
             .into_iter()
             .collect::<Result<Vec<_>, _>>()

@@ -123,7 +123,7 @@ async fn expire(engine: &RedisEngine, over: &[Over], now: Timestamp) -> Result<V
     let items: Vec<Item<'_, 1>> = over.iter().map(|over| Item { id: &over.id, args: item(over) }).collect();
     let common = [moment(now), REMEMBER.as_millis().to_string()];
     let after = outbox::due(engine, over.iter().map(|over| &over.id));
-    engine.run(&engine.server().scripts.expire, Takes::Three, &common, &items, (Vec::new(), after)).await
+    engine.run(&engine.scripts.expire, Takes::Three, &common, &items, (Vec::new(), after)).await
 }
 
 /// Entries whose expiry is past: the session was prolonged since, or it is over.

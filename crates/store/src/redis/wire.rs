@@ -3,7 +3,7 @@
 use redis::Value;
 
 /// An array's elements; nothing for anything else.
-pub(super) fn items(value: Value) -> Vec<Value> {
+pub(crate) fn items(value: Value) -> Vec<Value> {
     match value {
         Value::Array(items) | Value::Set(items) => items,
         _ => Vec::new(),
@@ -11,7 +11,7 @@ pub(super) fn items(value: Value) -> Vec<Value> {
 }
 
 /// An integer, or a float or text that is one.
-pub(super) fn number(value: &Value) -> Option<i64> {
+pub(crate) fn number(value: &Value) -> Option<i64> {
     match value {
         Value::Int(number) => Some(*number),
         #[expect(clippy::cast_possible_truncation, reason = "scores are whole numbers below 2^53")]
@@ -23,7 +23,7 @@ pub(super) fn number(value: &Value) -> Option<i64> {
 }
 
 /// Text that is UTF-8.
-pub(super) fn text(value: Value) -> Option<String> {
+pub(crate) fn text(value: Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) => String::from_utf8(bytes).ok(),
         Value::SimpleString(text) => Some(text),
@@ -34,7 +34,7 @@ pub(super) fn text(value: Value) -> Option<String> {
 }
 
 /// Members and their scores: pairs under RESP3, one flat list under RESP2.
-pub(super) fn scored(value: Value) -> Vec<(String, i64)> {
+pub(crate) fn scored(value: Value) -> Vec<(String, i64)> {
     let mut flat = Vec::new();
     for item in items(value) {
         match item {

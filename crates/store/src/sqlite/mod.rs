@@ -1,31 +1,27 @@
 //! Login sessions in one SQLite file: the embedded default, for one machine and any number of its processes.
 //!
-//! Writes go to one thread that commits whatever waits in one transaction (`synchronous=FULL`) and answers after it.
-//! Reads run in place on the calling thread: a point read of the page cache takes 3 to 5 microseconds, less than
-//! handing it to another thread and being woken again. Only a hash of each id is stored, since nobody shares the
+//! Writes go to the file's one thread that commits whatever waits in one transaction (`synchronous=FULL`) and answers
+//! after it. Reads run in place on the calling thread: a point read of the page cache takes 3 to 5 microseconds, less
+//! than handing it to another thread and being woken again. Only a hash of each id is stored, since nobody shares the
 //! file with an Express application. Nothing above this module sees SQL.
 
 mod changes;
-mod fault;
-mod file;
+pub(crate) mod file;
 mod keys;
 mod reads;
 mod schema;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 pub(crate) use changes::{Desk, Insert};
-pub(crate) use fault::SqliteFault;
 pub(crate) use keys::Keys;
 pub use schema::{SCHEMA, SCHEMA_VERSION};
 
 use crate::open::OpenError;
-use crate::options::LoginOptions;
+use crate::options::{Choice, LoginOptions};
 use async_trait::async_trait;
 use changes::Setup;
-use fault::Unanswered;
-use reads::Readers;
+use file::{Manners, SqliteFile, Tables, Unanswered};
 use schema::Sql;
 use sessile_core::login::{
     DeviceHandle, EVENTS_MAX, EndReason, ListedLogin, LoginChange, LoginEvent, LoginEventKind, LoginId,
@@ -33,24 +29,21 @@ use sessile_core::login::{
 };
 use sessile_core::{StoreError, Timestamp};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use writer::Writer;
 
 /// The version of every new row.
 const FIRST: Version = Version(1);
 
 /// Login sessions in one SQLite file. Dropping it finishes every write that was accepted.
 pub struct SqliteLogins {
-    path: PathBuf,
+    file: Arc<SqliteFile>,
     setup: Arc<Setup>,
-    // Before the writer: the last connection to close folds the log into the file, and has to be one that may write.
-    readers: Readers,
-    writer: Writer,
 }
 
 impl SqliteLogins {
-    /// Opens the file, and creates it (mode 0600) and its tables where they are missing.
+    /// Opens the file for itself alone, and creates it (mode 0600) and its tables where they are missing.
+    /// [`crate::open_logins`] shares it with the other kinds of session in this process.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the file and what to do.
@@ -68,13 +61,26 @@ impl SqliteLogins {
         Self::open_keyed(path, options, Keys::Hashed)
     }
 
+    pub(crate) fn open_shared(path: &Path, options: &LoginOptions) -> Result<Self, OpenError> {
+        Self::opened(path, options, Keys::Hashed, SqliteFile::shared)
+    }
+
     pub(crate) fn open_keyed(path: &Path, options: &LoginOptions, keys: Keys) -> Result<Self, OpenError> {
+        Self::opened(path, options, keys, SqliteFile::open)
+    }
+
+    fn opened(
+        path: &Path,
+        options: &LoginOptions,
+        keys: Keys,
+        open: impl FnOnce(&Path, Choice) -> Result<Arc<SqliteFile>, OpenError>,
+    ) -> Result<Self, OpenError> {
         let sql = Sql::for_table(options.table.as_deref())?;
-        let db = file::open_writer(path, options.create, &sql)?;
+        let file = open(path, options.create)?;
+        let tables = Tables { name: &sql.table, version: SCHEMA_VERSION };
+        file.migrate(&tables, options.create, |db| db.execute_batch(&sql.create).unopened(path))?;
         let setup = Arc::new(Setup { sql, keys, user_key: options.user_key.clone(), events: options.events });
-        let readers = Readers::open(path)?;
-        let writer = Writer::start(db, setup.clone(), path)?;
-        Ok(Self { path: path.to_owned(), setup, readers, writer })
+        Ok(Self { file, setup })
     }
 
     /// Finishes every write that was accepted and closes the file, as dropping it does.
@@ -87,12 +93,21 @@ impl SqliteLogins {
         &self,
         work: impl Fn(&Desk<'_>) -> rusqlite::Result<Result<R, StoreError>> + Send + 'static,
     ) -> Result<R, StoreError> {
-        self.writer.ask(work).await
+        self.write_with(Manners::GoOn, work).await
+    }
+
+    async fn write_with<R: Send + 'static>(
+        &self,
+        manners: Manners,
+        work: impl Fn(&Desk<'_>) -> rusqlite::Result<Result<R, StoreError>> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let setup = self.setup.clone();
+        self.file.write(manners, move |db| work(&Desk { db, setup: &setup })).await
     }
 
     /// Runs `read` on one of the reading connections.
     pub(crate) fn read<R>(&self, read: impl Fn(&Desk<'_>) -> rusqlite::Result<R>) -> Result<R, StoreError> {
-        self.readers.with(|db| read(&Desk { db, setup: &self.setup })).unanswered(&self.path)
+        self.file.read(|db| read(&Desk { db, setup: &self.setup }))
     }
 
     /// A row made ready for the writer.
@@ -178,7 +193,7 @@ impl LoginStore for SqliteLogins {
     }
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
-        self.writer.ask_and_give_way(move |desk| desk.sweep(now, batch).map(Ok)).await
+        self.write_with(Manners::GiveWay, move |desk| desk.sweep(now, batch).map(Ok)).await
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {
@@ -198,7 +213,7 @@ impl LoginStore for SqliteLogins {
     fn info(&self) -> StoreInfo {
         StoreInfo {
             engine: "sqlite",
-            place: self.path.display().to_string(),
+            place: self.file.path().display().to_string(),
             persistence: Persistence::Durable,
             degraded: None,
         }
@@ -207,6 +222,6 @@ impl LoginStore for SqliteLogins {
 
 impl fmt::Debug for SqliteLogins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SqliteLogins({})", self.path.display())
+        write!(f, "SqliteLogins({})", self.file.path().display())
     }
 }

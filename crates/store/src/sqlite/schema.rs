@@ -9,10 +9,6 @@ pub const SCHEMA_VERSION: i64 = 1;
 /// The tables under their default names, for whoever wants to create or read them by hand.
 pub const SCHEMA: &str = include_str!("schema.sql");
 
-/// Where the versions are kept.
-pub(super) const VERSIONS: &str =
-    "CREATE TABLE IF NOT EXISTS sessile_schema (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT";
-
 const TABLE: &str = "sessile_login";
 const TABLE_CHARS_MAX: usize = 48;
 

@@ -12,6 +12,7 @@ pub use memory::MemoryUsers;
 pub use postgres::PostgresUsers;
 pub use spooled::SpooledUsers;
 pub use sqlite::SqliteUsers;
+pub(crate) use sqlite::create_tables;
 
 /// The table's name where none is configured.
 pub const USERS_TABLE: &str = "users";
@@ -19,7 +20,7 @@ pub const USERS_TABLE: &str = "users";
 const TABLE_CHARS_MAX: usize = 40;
 
 /// Only names that need no quoting are taken, so that none can end a statement.
-fn check_table(table: &str) -> Result<(), crate::OpenError> {
+pub(crate) fn check_table(table: &str) -> Result<(), crate::OpenError> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     let begins = table.bytes().next().is_some_and(|b| !b.is_ascii_digit());
     if begins && table.len() <= TABLE_CHARS_MAX && table.bytes().all(plain) {

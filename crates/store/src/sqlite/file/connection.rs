@@ -1,10 +1,9 @@
-//! Opening the file: permissions, pragmas and migrations, by any number of processes at the same moment.
+//! Opening connections: permissions and pragmas, by any number of processes at the same moment.
 
 use super::fault::Unanswered;
-use super::schema::{SCHEMA_VERSION, Sql, VERSIONS};
 use crate::open::OpenError;
 use crate::options::Choice;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
@@ -24,13 +23,19 @@ const CHECKPOINT_PAGES: i64 = 8192;
 /// Pages of one large batch stay in memory until its commit (16 MiB; a negative size is in KiB).
 const WRITER_CACHE_KIB: i64 = -16 * 1024;
 const MMAP_BYTES: i64 = 256 * 1024 * 1024;
-const STATEMENTS_MAX: usize = 32;
+/// Statements that stay prepared, of all kinds together.
+const STATEMENTS_MAX: usize = 160;
 
-/// The one connection that writes.
-pub(super) fn open_writer(path: &Path, create: Choice, sql: &Sql) -> Result<Connection, OpenError> {
-    if create == Choice::Yes {
-        create_file(path).map_err(|error| unreachable(path, &error))?;
+/// Makes the file where it is missing.
+pub(super) fn ensure(path: &Path, create: Choice) -> Result<(), OpenError> {
+    match create {
+        Choice::Yes => create_file(path).map_err(|error| unreachable(path, &error)),
+        Choice::No => Ok(()),
     }
+}
+
+/// A connection that writes.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags).unopened(path)?;
     db.busy_handler(Some(try_again)).unopened(path)?;
@@ -40,7 +45,6 @@ pub(super) fn open_writer(path: &Path, create: Choice, sql: &Sql) -> Result<Conn
     db.pragma_update(None, "cache_size", WRITER_CACHE_KIB).unopened(path)?;
     db.pragma_update(None, "foreign_keys", true).unopened(path)?;
     common(&db).unopened(path)?;
-    migrate(&mut db, path, create, sql)?;
     Ok(db)
 }
 
@@ -100,51 +104,4 @@ fn write_ahead(db: &Connection) -> rusqlite::Result<()> {
         }
     }
     db.pragma_update(None, "journal_mode", "WAL")
-}
-
-fn migrate(db: &mut Connection, path: &Path, create: Choice, sql: &Sql) -> Result<(), OpenError> {
-    let wrong = |what: String| OpenError::Schema { place: path.display().to_string(), what };
-    if create == Choice::No {
-        return match version(db, sql).unopened(path)? {
-            Some(SCHEMA_VERSION) => Ok(()),
-            found => Err(wrong(not_current(found, sql))),
-        };
-    }
-    if version(db, sql).unopened(path)? == Some(SCHEMA_VERSION) {
-        return Ok(());
-    }
-    // Whoever comes second waits here, and then finds everything done.
-    let step = db.transaction_with_behavior(TransactionBehavior::Immediate).unopened(path)?;
-    match version(&step, sql).unopened(path)? {
-        Some(SCHEMA_VERSION) => return Ok(()),
-        None => {
-            step.execute_batch(VERSIONS).unopened(path)?;
-            step.execute_batch(&sql.create).unopened(path)?;
-            let record = "INSERT INTO sessile_schema (name, version) VALUES (?1, ?2)";
-            step.execute(record, params![sql.table, SCHEMA_VERSION]).unopened(path)?;
-        }
-        found => return Err(wrong(not_current(found, sql))),
-    }
-    step.commit().unopened(path)
-}
-
-/// The version of our table in this file; `None`: it is not there.
-fn version(db: &Connection, sql: &Sql) -> rusqlite::Result<Option<i64>> {
-    let versions = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'sessile_schema'";
-    if db.query_row(versions, [], |_| Ok(())).optional()?.is_none() {
-        return Ok(None);
-    }
-    let ours = "SELECT version FROM sessile_schema WHERE name = ?1";
-    db.query_row(ours, [&sql.table], |row| row.get(0)).optional()
-}
-
-fn not_current(found: Option<i64>, sql: &Sql) -> String {
-    let table = &sql.table;
-    match found {
-        Some(newer) if newer > SCHEMA_VERSION => format!(
-            "table {table} has schema version {newer}, and this program knows {SCHEMA_VERSION}; \
-             update the program, or name another file"
-        ),
-        _ => format!("table {table} is missing; start once with permission to create it"),
-    }
 }

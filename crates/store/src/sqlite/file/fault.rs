@@ -31,6 +31,9 @@ impl SqliteFault {
             Some(ErrorCode::SystemIoFailure) => {
                 "the disk failed to read or write; check the disk and its free space"
             }
+            None if matches!(error, rusqlite::Error::StatementChangedRows(_)) => {
+                "a row is not what the decision was made on; ask again, and it is decided anew"
+            }
             _ => return Self { place: path.display().to_string(), what: error.to_string() },
         };
         Self { place: path.display().to_string(), what: format!("{remedy} ({error})") }
@@ -44,7 +47,7 @@ impl From<SqliteFault> for OpenError {
 }
 
 /// Turns a driver's error into the two kinds that leave this module.
-pub(super) trait Unanswered<T> {
+pub(crate) trait Unanswered<T> {
     fn unanswered(self, path: &Path) -> Result<T, StoreError>;
     fn unopened(self, path: &Path) -> Result<T, OpenError>;
 }

@@ -1,16 +1,16 @@
 //! The one thread that writes. It sleeps until something waits, takes everything that does, carries it out in one
 //! transaction and answers after the commit: an idle store pays no delay, a busy one pays one fsync per batch.
 //!
-//! A refusal (gone, taken, too large) is decided before its item writes anything, so neighbours never notice. When
+//! It knows no kind of session: a job gets the connection, inside the transaction, and jobs of several kinds share
+//! one. A refusal (gone, taken, too large) is decided before its item writes anything, so neighbours never notice. When
 //! SQLite itself fails in the middle, the batch is rolled back and each item is tried alone.
 
-use super::changes::{Desk, Setup};
 use super::fault::SqliteFault;
 use crate::open::OpenError;
 use rusqlite::Connection;
 use sessile_core::StoreError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -30,14 +30,16 @@ type Refusable<R> = Result<R, StoreError>;
 
 /// Whether a piece of work is one of many long ones in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manners {
+pub(crate) enum Manners {
+    /// It is not.
     GoOn,
+    /// It is: afterwards other processes get a turn.
     GiveWay,
 }
 
 trait Job: Send {
     fn manners(&self) -> Manners;
-    fn run(&mut self, desk: &Desk<'_>) -> rusqlite::Result<()>;
+    fn run(&mut self, db: &Connection) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>);
     fn fail(self: Box<Self>, fault: &SqliteFault);
 }
@@ -51,15 +53,15 @@ struct Ask<W, R> {
 
 impl<W, R> Job for Ask<W, R>
 where
-    W: Fn(&Desk<'_>) -> rusqlite::Result<Refusable<R>> + Send,
+    W: Fn(&Connection) -> rusqlite::Result<Refusable<R>> + Send,
     R: Send,
 {
     fn manners(&self) -> Manners {
         self.manners
     }
 
-    fn run(&mut self, desk: &Desk<'_>) -> rusqlite::Result<()> {
-        self.outcome = Some((self.work)(desk)?);
+    fn run(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        self.outcome = Some((self.work)(db)?);
         Ok(())
     }
 
@@ -82,12 +84,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(db: Connection, setup: Arc<Setup>, path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn start(db: Connection, path: &Path) -> Result<Self, OpenError> {
         let (queue, inbox) = mpsc::channel(QUEUE_MAX);
         let place = path.to_owned();
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || Bench { db, setup, place }.serve(inbox))
+            .spawn(move || Bench { db, place }.serve(inbox))
             .map_err(|error| OpenError::Unusable {
                 what: format!(
                     "no thread could be started for the SQLite writer ({error}); raise the limit on threads"
@@ -97,26 +99,9 @@ impl Writer {
     }
 
     /// Waits until `work` has been carried out and is durable. It is carried out even when the asker goes away.
-    pub(super) async fn ask<W, R>(&self, work: W) -> Refusable<R>
+    pub(super) async fn ask<W, R>(&self, work: W, manners: Manners) -> Refusable<R>
     where
-        W: Fn(&Desk<'_>) -> rusqlite::Result<Refusable<R>> + Send + 'static,
-        R: Send + 'static,
-    {
-        self.exchange(work, Manners::GoOn).await
-    }
-
-    /// The same for long work of which more is to come: afterwards other processes get a turn.
-    pub(super) async fn ask_and_give_way<W, R>(&self, work: W) -> Refusable<R>
-    where
-        W: Fn(&Desk<'_>) -> rusqlite::Result<Refusable<R>> + Send + 'static,
-        R: Send + 'static,
-    {
-        self.exchange(work, Manners::GiveWay).await
-    }
-
-    async fn exchange<W, R>(&self, work: W, manners: Manners) -> Refusable<R>
-    where
-        W: Fn(&Desk<'_>) -> rusqlite::Result<Refusable<R>> + Send + 'static,
+        W: Fn(&Connection) -> rusqlite::Result<Refusable<R>> + Send + 'static,
         R: Send + 'static,
     {
         let stopped = || StoreError::unavailable("the SQLite writer has stopped; restart the program");
@@ -153,7 +138,6 @@ enum Failed {
 
 struct Bench {
     db: Connection,
-    setup: Arc<Setup>,
     place: PathBuf,
 }
 
@@ -174,10 +158,9 @@ impl Bench {
     }
 
     fn transact(&self, batch: &mut [Box<dyn Job>]) -> Result<(), Failed> {
-        let desk = Desk { db: &self.db, setup: &self.setup };
         self.say("BEGIN IMMEDIATE").map_err(Failed::Whole)?;
         for job in batch {
-            if let Err(error) = job.run(&desk) {
+            if let Err(error) = self.run(job) {
                 tracing::warn!(place = %self.place.display(), %error, "a change failed; its batch is tried one by one");
                 self.undo();
                 return Err(Failed::Midway);
@@ -189,10 +172,17 @@ impl Bench {
         })
     }
 
+    /// A panic is the fault of its own job: the thread goes on, and nothing of the job is kept.
+    fn run(&self, job: &mut Box<dyn Job>) -> rusqlite::Result<()> {
+        catch_unwind(AssertUnwindSafe(|| job.run(&self.db))).unwrap_or_else(|_| {
+            let panicked = "the change panicked; this is a fault of the program, and its log says where";
+            Err(rusqlite::Error::ToSqlConversionFailure(panicked.into()))
+        })
+    }
+
     fn alone(&self, mut job: Box<dyn Job>) {
-        let desk = Desk { db: &self.db, setup: &self.setup };
         let done =
-            self.say("BEGIN IMMEDIATE").and_then(|()| job.run(&desk)).and_then(|()| self.say("COMMIT"));
+            self.say("BEGIN IMMEDIATE").and_then(|()| self.run(&mut job)).and_then(|()| self.say("COMMIT"));
         match done {
             Ok(()) => job.answer(),
             Err(error) => {

@@ -1,0 +1,186 @@
+//! Stripe's messages: kept before they are answered, one key each, and a sorted set of those that are due.
+
+use super::Desk;
+use crate::redis::wire::{items, number, text};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use sessile_core::generation::{GENERATION_LIFETIME, GenerationKey, Kept, KeptEvent};
+use sessile_core::{StoreError, Timestamp};
+use std::sync::Arc;
+
+/// As it is stored. Small names would save little; these can be read by hand.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    id: String,
+    kind: String,
+    #[serde(default)]
+    key: Option<String>,
+    body: String,
+    received_at: i64,
+    attempts: u32,
+    next_at: i64,
+    #[serde(default)]
+    applied: bool,
+}
+
+impl Stored {
+    fn of(event: &KeptEvent) -> Self {
+        Self {
+            id: event.id.clone(),
+            kind: event.kind.clone(),
+            key: event.key.as_ref().map(|key| key.as_str().to_owned()),
+            body: event.body.clone(),
+            received_at: event.received_at.unix_ms(),
+            attempts: event.attempts,
+            next_at: event.next_at.unix_ms(),
+            applied: false,
+        }
+    }
+
+    fn event(self) -> KeptEvent {
+        KeptEvent {
+            key: self.key.as_deref().and_then(GenerationKey::parse),
+            id: self.id,
+            kind: self.kind,
+            body: self.body,
+            received_at: Timestamp::from_unix_ms(self.received_at),
+            attempts: self.attempts,
+            next_at: Timestamp::from_unix_ms(self.next_at),
+        }
+    }
+}
+
+pub(super) struct Events {
+    desk: Arc<Desk>,
+    due: String,
+}
+
+impl Events {
+    pub(super) fn new(desk: Arc<Desk>) -> Self {
+        Self { due: desk.ours("events-due"), desk }
+    }
+
+    /// Before an event's id.
+    pub(super) fn prefix(&self) -> String {
+        format!("{}:", self.desk.ours("event"))
+    }
+
+    fn place(&self, id: &str) -> String {
+        format!("{}{id}", self.prefix())
+    }
+
+    pub(super) async fn keep(&self, event: &KeptEvent) -> Result<Kept, StoreError> {
+        let json = encode(&Stored::of(event))?;
+        let ends = event.received_at.plus(GENERATION_LIFETIME).unix_ms();
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(self.place(&event.id)).arg(json).arg("NX").arg("PXAT").arg(ends);
+        if text(self.desk.server.one(cmd).await?).is_some() {
+            self.hint(&event.id, event.next_at).await?;
+            return Ok(Kept::New);
+        }
+        // Whoever kept it may have died before it was in the index.
+        if let Some(there) = self.read(&event.id).await?.filter(|there| !there.applied) {
+            self.hint(&event.id, Timestamp::from_unix_ms(there.next_at)).await?;
+        }
+        Ok(Kept::Known)
+    }
+
+    async fn read(&self, id: &str) -> Result<Option<Stored>, StoreError> {
+        let mut cmd = redis::cmd("GET");
+        cmd.arg(self.place(id));
+        let json = text(self.desk.server.one(cmd).await?);
+        Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+    }
+
+    async fn hint(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        let mut cmd = redis::cmd("ZADD");
+        cmd.arg(&self.due).arg(at.unix_ms()).arg(id);
+        self.desk.server.one(cmd).await.map(drop)
+    }
+
+    pub(super) async fn take(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<KeptEvent>, StoreError> {
+        let mut cmd = redis::cmd("ZRANGE");
+        cmd.arg(&self.due).arg("-inf").arg(now.unix_ms()).arg("BYSCORE").arg("LIMIT").arg(0).arg(limit);
+        let ids: Vec<String> = items(self.desk.server.one(cmd).await?).into_iter().filter_map(text).collect();
+        let (now, until) = (now.unix_ms().to_string(), lease_until.unix_ms().to_string());
+        let take = |id: &String| self.desk.scripts.take.call(&[&self.place(id)], &[&now, &until]);
+        let taken = self.desk.server.send(ids.iter().map(take).collect()).await?;
+        let mut events = Vec::new();
+        for (id, taken) in ids.iter().zip(taken) {
+            match text(taken).and_then(|json| serde_json::from_str::<Stored>(&json).ok()) {
+                Some(stored) => {
+                    self.hint(id, lease_until).await?;
+                    events.push(stored.event());
+                }
+                None => self.mend(id).await?,
+            }
+        }
+        events.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
+        Ok(events)
+    }
+
+    /// A hint that was wrong.
+    async fn mend(&self, id: &str) -> Result<(), StoreError> {
+        match self.read(id).await?.filter(|there| !there.applied) {
+            Some(there) => self.hint(id, Timestamp::from_unix_ms(there.next_at)).await,
+            None => self.forget_hint(id).await,
+        }
+    }
+
+    async fn forget_hint(&self, id: &str) -> Result<(), StoreError> {
+        let mut cmd = redis::cmd("ZREM");
+        cmd.arg(&self.due).arg(id);
+        self.desk.server.one(cmd).await.map(drop)
+    }
+
+    pub(super) async fn applied(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
+        let Some(there) = self.read(id).await? else { return Ok(()) };
+        let done = encode(&Stored { body: String::new(), applied: true, ..there })?;
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(self.place(id)).arg(done).arg("PXAT").arg(now.plus(GENERATION_LIFETIME).unix_ms());
+        self.desk.server.one(cmd).await?;
+        self.forget_hint(id).await
+    }
+
+    pub(super) async fn postponed(&self, id: &str, next_at: Timestamp) -> Result<(), StoreError> {
+        let Some(there) = self.read(id).await? else { return Ok(()) };
+        let later = encode(&Stored { next_at: next_at.unix_ms(), ..there })?;
+        let put = self.desk.scripts.put.call(&[&self.place(id)], &[&later]);
+        if number(&self.desk.server.one(put).await?) == Some(1) {
+            self.hint(id, next_at).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn waiting(&self, limit: usize) -> Result<Vec<KeptEvent>, StoreError> {
+        let mut cmd = redis::cmd("ZRANGE");
+        cmd.arg(&self.due).arg(0).arg(limit.saturating_sub(1));
+        let ids: Vec<String> = items(self.desk.server.one(cmd).await?).into_iter().filter_map(text).collect();
+        let read = join_all(ids.iter().map(|id| self.read(id))).await;
+        let mut events = Vec::new();
+        for stored in read {
+            events.extend(stored?.filter(|stored| !stored.applied).map(Stored::event));
+        }
+        events.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
+        Ok(events)
+    }
+
+    /// An event that a scan met: it belongs into the index unless it was applied.
+    pub(super) async fn met(&self, place: &str) -> Result<bool, StoreError> {
+        let Some(id) = place.strip_prefix(&self.prefix()) else { return Ok(false) };
+        let Some(there) = self.read(id).await?.filter(|there| !there.applied) else { return Ok(false) };
+        let mut cmd = redis::cmd("ZADD");
+        cmd.arg(&self.due).arg("NX").arg(there.next_at).arg(id);
+        Ok(number(&self.desk.server.one(cmd).await?) == Some(1))
+    }
+}
+
+fn encode(stored: &Stored) -> Result<String, StoreError> {
+    serde_json::to_string(stored).map_err(|error| StoreError::Refused(Box::new(error)))
+}
