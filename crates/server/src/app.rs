@@ -1,12 +1,14 @@
 //! What every request shares. Built once from configuration and stores; holds no state that another process needs.
 
-use crate::config::{Config, Mode, Providers, SecretSource, Whop, keep};
+use crate::config::{ApiKeys, Config, Mode, Providers, SecretSource, Whop, keep};
 use crate::exit::Stop;
+use crate::http::{Throttle, Waiting};
 use crate::limits::REQUESTS_MAX;
+use crate::money::MoneyParts;
 use crate::stores::Stores;
-use sessile::{CookieSigner, Logins, SameOriginLayer, SessionLayer};
+use sessile::{CookieSigner, Logins, SameOriginLayer, SessionLayer, TrustProxy};
 use sessile_core::user::UserDirectory;
-use sessile_core::{Clock, Entropy, SealingKeys, SecretList};
+use sessile_core::{Clock, Entropy, SealingKeys, Secret, SecretList};
 use sessile_providers::SignIn;
 use sessile_store::fallback::Fallback;
 use std::sync::Arc;
@@ -32,10 +34,18 @@ pub struct Parts {
     pub(crate) oidc: Option<(String, SignIn)>,
     pub(crate) mock_login: bool,
     pub(crate) sealing: Option<SealingKeys>,
+    pub(crate) money: MoneyParts,
+    pub(crate) api_keys: ApiKeys,
+    pub(crate) admin_token: Option<Secret>,
+    pub(crate) app_url: Option<Url>,
+    pub(crate) trust_proxy: TrustProxy,
+    pub(crate) throttle: Throttle,
+    pub(crate) waiting: Waiting,
+    pub(crate) stand_ins: Vec<(String, String)>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) requests: Semaphore,
-    pub(crate) content_security_policy: http::HeaderValue,
+    pub(crate) content_security_policies: crate::http::headers::Policies,
     request_prefix: u64,
     request_count: AtomicU64,
 }
@@ -83,7 +93,7 @@ impl App {
         Ok(Self(Arc::new(Parts {
             mode: config.mode,
             same_origin: same_origin(config, &sessions)?,
-            content_security_policy: crate::http::headers::policy_for(config),
+            content_security_policies: crate::http::headers::policies_for(config),
             sessions,
             fallback: stores.fallback.clone(),
             users: stores.users.clone(),
@@ -93,12 +103,25 @@ impl App {
             oidc,
             mock_login: *mock_login,
             sealing: config.sealing.clone(),
+            money: MoneyParts::new(config, stores.ledger.clone(), &clock, &entropy)?,
+            api_keys: config.money.api_keys.clone(),
+            admin_token: admin_token(config, &*entropy),
+            app_url: config.app_url.clone(),
+            trust_proxy: config.trust_proxy,
+            throttle: Throttle::default(),
+            waiting: Waiting::new(),
+            stand_ins: config.stand_ins.clone(),
             clock,
             entropy,
             requests: Semaphore::new(REQUESTS_MAX),
             request_prefix: u64::from_be_bytes(prefix),
             request_count: AtomicU64::new(0),
         })))
+    }
+
+    /// The server stops: requests that only wait are answered now.
+    pub fn stop_waiting(&self) {
+        self.waiting.stop();
     }
 
     /// A name for one request: unique, and cheap, because it guards nothing.
@@ -142,6 +165,12 @@ fn signing_secrets(source: &SecretSource, entropy: &dyn Entropy) -> Result<Secre
         SecretSource::Given(list) => Ok(list.clone()),
         SecretSource::Kept(path) => Ok(SecretList::single(keep(path, entropy)?.0)),
     }
+}
+
+/// The configured one, or the one that was made at the first start; without either there is no operator.
+fn admin_token(config: &Config, entropy: &dyn Entropy) -> Option<Secret> {
+    let kept = || keep(&config.in_data("admin-token"), entropy).ok().map(|(token, _)| token);
+    config.admin_token.clone().or_else(kept)
 }
 
 fn same_origin(config: &Config, sessions: &SessionLayer) -> Result<SameOriginLayer, Stop> {

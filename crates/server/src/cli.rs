@@ -33,9 +33,18 @@ pub enum Command {
     /// Try it out: serve in development with a stand-in for Whop and a data folder
     #[command(after_help = EXIT_CODES)]
     Dev,
+    /// Work without serving: the outbox, reconciliation and sweeps, beside servers or where nothing serves for long
+    #[command(after_help = EXIT_CODES)]
+    Worker,
     /// Remove expired sessions, in batches, then stop: for cron and serverless functions
     #[command(after_help = EXIT_CODES)]
     Sweep(SweepArgs),
+    /// Check that nobody changed checkouts and payments behind our back
+    #[command(after_help = EXIT_CODES)]
+    Audit(AuditArgs),
+    /// Show one payment, checkout or refund and how it came to be
+    #[command(after_help = EXIT_CODES)]
+    Inspect(InspectArgs),
     /// Check the configuration against reality and say what to do
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorArgs),
@@ -53,6 +62,36 @@ pub struct SweepArgs {
     /// Sessions that one statement removes at most
     #[arg(long, default_value_t = crate::sweeper::BATCH, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch: u32,
+}
+
+/// `sessile audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: AuditAction,
+}
+
+/// `sessile audit verify`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum AuditAction {
+    /// Verify the whole audit log, and every row against it
+    #[command(after_help = EXIT_CODES)]
+    Verify {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `sessile inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A payment's id, its order (merchant_trans_id), a checkout's id, or a refund's id
+    pub id: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `sessile doctor`.

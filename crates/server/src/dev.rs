@@ -1,11 +1,14 @@
-//! `sessile dev`: the server in development, with a stand-in for Whop on this machine and a data folder, so that the
-//! page can be clicked through within a minute of cloning.
+//! `sessile dev`: the server in development, with stand-ins for Whop and CLICK on this machine, something to sell, and
+//! a data folder, so that everything can be clicked through within a minute of cloning.
+//!
+//! What is configured for real is left alone: a provider whose settings are there gets no stand-in.
 
-use crate::config::{Config, DEFAULT_PORT, Overrides};
+use crate::config::{Click, Config, DEFAULT_PORT, Overrides, Whop};
 use crate::exit::Stop;
 use crate::{logging, serve};
-use sessile_sandbox::Sandbox;
+use sessile_sandbox::click::ClickConfig;
 use sessile_sandbox::whop::WhopConfig;
+use sessile_sandbox::{Sandbox, SandboxConfig};
 use std::collections::BTreeMap;
 use tokio::net::TcpListener;
 
@@ -13,6 +16,8 @@ use tokio::net::TcpListener;
 const PORTS_TRIED: u16 = 20;
 /// What the stand-in knows us as.
 const CLIENT_ID: &str = "app_sessile_dev";
+/// What is sold when nothing else is.
+const CATALOGUE: &str = include_str!("dev_catalogue.json");
 
 /// Runs until it is stopped.
 ///
@@ -27,12 +32,15 @@ pub(crate) async fn run(mut env: BTreeMap<String, String>, overrides: Overrides)
     let home = format!("http://127.0.0.1:{port}");
     env.insert("PORT".to_owned(), port.to_string());
     env.entry("APP_URL".to_owned()).or_insert_with(|| home.clone());
-    let real = matches!(first.providers.whop, crate::config::Whop::Ready(_));
-    let sandbox = if real { None } else { Some(stand_in(&mut env, &home).await?) };
-    let config = Config::load(&env, &overrides)?;
-    banner(&config, sandbox.as_ref());
+    if first.money.terms.catalogue.is_none() {
+        env.insert("SESSILE_CATALOGUE".to_owned(), CATALOGUE.to_owned());
+    }
+    let stand_ins = StandIns::start(&first, &mut env, &home).await?;
+    let mut config = Config::load(&env, &overrides)?;
+    config.stand_ins = stand_ins.addresses();
+    banner(&config);
     let done = serve::serve(&config, listener, serve::asked_to_stop()).await;
-    if let Some(sandbox) = sandbox {
+    if let Some(sandbox) = stand_ins.sandbox {
         sandbox.stop().await;
     }
     done
@@ -52,29 +60,71 @@ async fn listener(config: &Config) -> Result<TcpListener, Stop> {
     Err(Stop::usage(format!("ports {DEFAULT_PORT} to {last} are all in use; set PORT to a free one")))
 }
 
-async fn stand_in(env: &mut BTreeMap<String, String>, home: &str) -> Result<Sandbox, Stop> {
-    let redirect = format!("{home}/auth/whop/callback");
-    let sandbox = Sandbox::start(WhopConfig::new(CLIENT_ID, vec![redirect.clone()]))
-        .await
-        .map_err(|error| Stop::failed(error.to_string()))?;
-    for (name, value) in [
-        ("WHOP_CLIENT_ID", CLIENT_ID.to_owned()),
-        ("WHOP_REDIRECT_URI", redirect),
-        ("WHOP_BASE_URL", sandbox.whop_base_url()),
-    ] {
-        env.insert(name.to_owned(), value);
-    }
-    Ok(sandbox)
+/// The providers that are not configured, on this machine.
+struct StandIns {
+    sandbox: Option<Sandbox>,
+    whop: bool,
+    click: bool,
 }
 
-fn banner(config: &Config, sandbox: Option<&Sandbox>) {
+impl StandIns {
+    /// Starts what is needed, and sets what the server has to know of it.
+    async fn start(config: &Config, env: &mut BTreeMap<String, String>, home: &str) -> Result<Self, Stop> {
+        let whop = !matches!(config.providers.whop, Whop::Ready(_));
+        let click = !matches!(config.money.click, Click::Ready(_));
+        let redirect = format!("{home}/auth/whop/callback");
+        let merchant = ClickConfig::demo();
+        let mut settings = SandboxConfig::new();
+        if whop {
+            settings = settings.with_whop(WhopConfig::new(CLIENT_ID, vec![redirect.clone()]));
+        }
+        if click {
+            let [prepare, complete] = ["prepare", "complete"].map(|step| format!("{home}/api/click/{step}"));
+            settings = settings.with_click(merchant.clone().with_callbacks(prepare, complete));
+        }
+        if !whop && !click {
+            return Ok(Self { sandbox: None, whop, click });
+        }
+        let sandbox = Sandbox::start(settings).await.map_err(|error| Stop::failed(error.to_string()))?;
+        let mut set = |name: &str, value: String| {
+            env.insert(name.to_owned(), value);
+        };
+        if whop {
+            set("WHOP_CLIENT_ID", CLIENT_ID.to_owned());
+            set("WHOP_REDIRECT_URI", redirect);
+            set("WHOP_BASE_URL", sandbox.whop_base_url());
+        }
+        if click {
+            set("CLICK_SERVICE_ID", merchant.service_id);
+            set("CLICK_MERCHANT_ID", merchant.merchant_id);
+            set("CLICK_MERCHANT_USER_ID", merchant.merchant_user_id);
+            set("CLICK_SECRET_KEY", merchant.secret_key);
+            set("CLICK_PAY_URL", sandbox.click_pay_url());
+            set("CLICK_API_URL", sandbox.click_api_url());
+        }
+        Ok(Self { sandbox: Some(sandbox), whop, click })
+    }
+
+    /// Their names and their own pages, which show what they did and make them misbehave.
+    fn addresses(&self) -> Vec<(String, String)> {
+        let Some(sandbox) = &self.sandbox else { return Vec::new() };
+        [("Whop", "whop", self.whop), ("CLICK", "click", self.click)]
+            .into_iter()
+            .filter(|(.., runs)| *runs)
+            .map(|(name, path, _)| (name.to_owned(), format!("{}/sandbox/{path}", sandbox.base_url())))
+            .collect()
+    }
+}
+
+fn banner(config: &Config) {
     let home =
         config.app_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default();
     println!("\n  Sessile is running.\n");
     println!("    open    {home}");
+    println!("    order   {home}/add");
     println!("    data    {}", config.data_dir.display());
-    if let Some(sandbox) = sandbox {
-        println!("    Whop    a stand-in on this machine, {}/sandbox/whop", sandbox.base_url());
+    for (name, address) in &config.stand_ins {
+        println!("    {name:<7} a stand-in on this machine, {address}");
     }
     println!("    stop    Ctrl-C\n");
 }

@@ -4,23 +4,28 @@
 //! sees the core and the session layer.
 
 mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 mod dev;
 pub mod doctor;
 mod exit;
 mod http;
+mod inspect;
 pub mod limits;
 mod logging;
 mod migrate;
+mod money;
 mod pages;
 mod serve;
 mod stores;
 mod sweeper;
 pub mod telemetry;
+pub mod worker;
 
 pub use app::{App, Parts};
 pub use exit::{Exit, Stop};
+pub use money::{Click, Money, MoneyParts};
 pub use http::{PROBLEM_CODES, router};
 pub use serve::{accept, listen};
 pub use stores::Stores;
@@ -61,10 +66,17 @@ async fn command(cli: Cli, env: BTreeMap<String, String>) -> Result<Exit, Stop> 
         Command::Sweep(args) => {
             let config = started(&env, &overrides)?;
             let stores = Stores::open(&config, Arc::new(SystemClock)).await?;
-            let removed = sweeper::sweep(&*stores.logins, &SystemClock, args.batch).await;
-            let removed =
-                removed.map_err(|error| Stop::failed(format!("sweeping: {error}; run it again")))?;
-            println!("removed {removed} expired sessions");
+            sweeper::once(&config, stores, args.batch).await?;
+        }
+        Command::Worker => {
+            let config = started(&env, &overrides)?;
+            worker::alone(&config, serve::asked_to_stop()).await?;
+        }
+        Command::Audit(cli::AuditArgs { action: cli::AuditAction::Verify { json } }) => {
+            return audit::run(&started(&env, &overrides)?, json).await;
+        }
+        Command::Inspect(args) => {
+            return inspect::run(&started(&env, &overrides)?, &args.id, args.json).await;
         }
         Command::Doctor(args) => {
             logging::start(&config::LogConfig {

@@ -24,3 +24,27 @@ pub const REQUEST_ID_CHARS_MAX: usize = 128;
 pub const READY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long revoking a refresh token at logout may take; nobody waits for it.
 pub const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long `GET /api/click/wait-payment/…` waits for a payment.
+pub const PAYMENT_WAIT: Duration = Duration::from_secs(15);
+/// The pause between its first two looks; each next one is half as long again.
+pub const PAYMENT_LOOK_FIRST: Duration = Duration::from_millis(250);
+/// The longest pause between two looks.
+pub const PAYMENT_LOOK_MAX: Duration = Duration::from_secs(2);
+/// Requests that wait for a payment at once; beyond that they are answered at their first look.
+pub const PAYMENT_WAITERS_MAX: usize = 256;
+/// Bytes of a provider's callback that are read before it is refused; one above CLICK's limit is answered with -8.
+pub const CALLBACK_BYTES_READ_MAX: usize = 64 * 1024;
+/// Coupon codes that one address, or one buyer, may try in a row.
+pub const COUPON_TRIES_BURST: u32 = 20;
+/// How long until one more may be tried.
+pub const COUPON_TRY_EVERY: Duration = Duration::from_secs(3);
+/// Addresses and buyers whose tries are remembered.
+pub const THROTTLED_MAX: usize = 20_000;
+/// Characters of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Rows of a list when nobody says how many.
+pub const LIST_ROWS: usize = 50;
+/// Audit rows that are shown with a payment.
+pub const HISTORY_ROWS_MAX: usize = 100;
+/// Characters of an operator's note.
+pub const NOTE_CHARS_MAX: usize = 500;

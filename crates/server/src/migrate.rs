@@ -3,10 +3,11 @@
 use crate::cli::{MigrateAction, MigrateArgs};
 use crate::config::Config;
 use crate::exit::Stop;
-use crate::stores::{Stores, options_for};
+use crate::stores::{Stores, ledger_options, options_for};
 use sessile_core::SystemClock;
+use sessile_store::ledger::{LedgerFacts, PostgresLedger, SqliteLedger};
 use sessile_store::postgres::PostgresLogins;
-use sessile_store::users::{PostgresUsers, SqliteUsers};
+use sessile_store::users::SqliteUsers;
 use sessile_store::{StoreUrl, sqlite};
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ pub(crate) async fn run(config: &Config, args: &MigrateArgs) -> Result<(), Stop>
             let stores = Stores::open(config, Arc::new(SystemClock)).await?;
             let info = stores.logins.info();
             println!("{} ({}) is up to date", info.place, info.engine);
+            if stores.ledger.is_some() {
+                println!("checkouts and payments are up to date");
+            }
             Ok(())
         }
         MigrateAction::Status => status(config).await,
@@ -38,11 +42,13 @@ fn sql(config: &Config) -> Result<String, Stop> {
         StoreUrl::Redis(_) | StoreUrl::Memory => "-- login sessions need no tables here\n".to_owned(),
     };
     let users = match &config.store.users {
-        StoreUrl::Postgres(_) => PostgresUsers::sql(&config.users_table)?,
-        StoreUrl::Sqlite(_) | StoreUrl::Redis(_) => SqliteUsers::sql(&config.users_table)?,
-        StoreUrl::Memory => "-- users need no tables here\n".to_owned(),
+        // Users first: the ledger keeps tiers in their table.
+        StoreUrl::Postgres(_) => PostgresLedger::sql(&ledger_options(config))?,
+        StoreUrl::Sqlite(_) => SqliteLedger::sql(&ledger_options(config))?,
+        StoreUrl::Redis(_) => SqliteUsers::sql(&config.users_table)?,
+        StoreUrl::Memory => "-- they need no tables here\n".to_owned(),
     };
-    Ok(format!("-- login sessions\n{logins}\n-- users\n{users}"))
+    Ok(format!("-- login sessions\n{logins}\n-- users, checkouts and payments\n{users}"))
 }
 
 async fn status(config: &Config) -> Result<(), Stop> {
@@ -68,6 +74,19 @@ async fn status(config: &Config) -> Result<(), Stop> {
             println!("{} does not exist yet; it is made at the first start", path.display())
         }
         StoreUrl::Redis(_) | StoreUrl::Memory => println!("{:?} needs no tables", config.store.login),
+    }
+    ledger_status(config).await
+}
+
+async fn ledger_status(config: &Config) -> Result<(), Stop> {
+    if let StoreUrl::Postgres(url) = &config.store.users {
+        let facts = LedgerFacts::of(url, &ledger_options(config)).await?;
+        let missing = facts.missing();
+        if missing.is_empty() {
+            println!("{}: checkouts and payments have all {} tables", facts.place, facts.tables.len());
+        } else {
+            println!("{}: checkouts and payments miss {}", facts.place, missing.join(", "));
+        }
     }
     Ok(())
 }

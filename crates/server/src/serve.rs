@@ -6,7 +6,8 @@ use crate::config::{Config, Kept, keep};
 use crate::exit::Stop;
 use crate::limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, STOP_GRACE};
 use crate::stores::Stores;
-use crate::{http, sweeper, telemetry};
+use crate::worker::Background;
+use crate::{http, telemetry};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 
 /// After a failed accept (no file descriptors left), so long until the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -57,28 +57,26 @@ pub(crate) async fn serve(
     let stores = Stores::open(config, clock.clone()).await?;
     name_store(config, &stores);
     operator_token(config);
-    let app = App::new(config, &stores, clock.clone(), entropy.clone())?;
-    let background = Background(vec![
-        tokio::spawn(sweeper::run(stores.logins.clone(), clock, entropy, config.prune_interval)),
-        tokio::spawn(stores.drain_users()),
-    ]);
+    let app = App::new(config, &stores, clock, entropy)?;
+    let background = Background::start(config, &stores, &app)?;
     let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     tracing::info!(address, "listening");
-    accept(listener, http::router(app), stop).await;
-    drop(background);
-    // The last owner closes files and finishes what was accepted; that blocks, briefly.
-    let _ = tokio::task::spawn_blocking(move || drop(stores)).await;
+    let waiting = app.clone();
+    let stop = async move {
+        stop.await;
+        waiting.stop_waiting();
+    };
+    accept(listener, http::router(app.clone()), stop).await;
+    background.stop().await;
+    close(app, stores).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Tasks that end with the server.
-struct Background(Vec<JoinHandle<()>>);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
-    }
+/// Lets go of the stores.
+pub(crate) async fn close(app: App, stores: Stores) {
+    // The last owner closes files and finishes what was accepted; that blocks, briefly.
+    let _ = tokio::task::spawn_blocking(move || drop((app, stores))).await;
 }
 
 /// Accepts until `stop`, then lets requests under way finish for [`STOP_GRACE`].

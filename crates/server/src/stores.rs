@@ -1,13 +1,15 @@
-//! Wiring of the stores: login sessions with their fallback, and users, as the configuration chose them.
+//! Wiring of the stores: login sessions with their fallback, users, and the ledger, as the configuration chose them.
 //!
 //! Called once at the start of `serve`, `dev` and `sweep`. The only place of the program that knows engines.
 
 use crate::config::Config;
 use crate::exit::Stop;
 use sessile::LoginStore;
+use sessile_core::ledger::LedgerStore;
 use sessile_core::user::UserDirectory;
 use sessile_core::{Clock, StoreError};
 use sessile_store::fallback::Fallback;
+use sessile_store::ledger::{LedgerOptions, open_ledger};
 use sessile_store::users::{MemoryUsers, PostgresUsers, SpooledUsers, SqliteUsers};
 use sessile_store::{Choice, LoginOptions, OpenError, StoreUrl, open_logins};
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub struct Stores {
     pub fallback: Option<Arc<Fallback>>,
     /// Users.
     pub users: Arc<dyn UserDirectory>,
+    /// Checkouts and payments; `None` in memory, where money is not kept.
+    pub ledger: Option<Arc<dyn LedgerStore>>,
     spooled_users: Option<Arc<SpooledUsers>>,
 }
 
@@ -38,7 +42,9 @@ impl Stores {
         let opened = async {
             let (logins, fallback) = logins(config, clock).await?;
             let (users, spooled_users) = users(config).await?;
-            Ok(Self { logins, fallback, users, spooled_users })
+            // After the users, whose table it changes.
+            let ledger = ledger(config).await?;
+            Ok(Self { logins, fallback, users, ledger, spooled_users })
         };
         let late =
             || Stop::failed(format!("session storage did not answer within {} s", OPEN_TIMEOUT.as_secs()));
@@ -124,6 +130,25 @@ async fn users(config: &Config) -> Result<Users, Stop> {
         // The configuration never puts users into Redis.
         StoreUrl::Redis(_) => Ok((Arc::new(SqliteUsers::open(&config.in_data("sessile.db"), table)?), None)),
     }
+}
+
+/// Beside the users: a payment changes a user's tier in its own transaction.
+async fn ledger(config: &Config) -> Result<Option<Arc<dyn LedgerStore>>, Stop> {
+    let Some(url) = ledger_url(config) else { return Ok(None) };
+    Ok(Some(open_ledger(&url, &ledger_options(config)).await?))
+}
+
+/// Where checkouts and payments are kept; `None` where they are not.
+pub(crate) fn ledger_url(config: &Config) -> Option<String> {
+    match &config.store.users {
+        StoreUrl::Memory | StoreUrl::Redis(_) => None,
+        StoreUrl::Postgres(url) => Some(url.clone()),
+        StoreUrl::Sqlite(path) => Some(format!("sqlite:{}", path.display())),
+    }
+}
+
+pub(crate) fn ledger_options(config: &Config) -> LedgerOptions {
+    LedgerOptions { users_table: config.users_table.clone(), ..LedgerOptions::default() }
 }
 
 /// The innermost reason, which is the one that helps.

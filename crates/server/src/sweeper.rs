@@ -1,8 +1,13 @@
 //! Removing expired sessions: in batches, with jitter so that many processes spread out, and on after an error.
 
+use crate::config::Config;
+use crate::exit::Stop;
+use crate::money::MoneyParts;
+use crate::stores::{Stores, reason_of};
 use crate::telemetry;
+use crate::worker;
 use sessile::LoginStore;
-use sessile_core::{Clock, Entropy, StoreError};
+use sessile_core::{Clock, Entropy, OsEntropy, StoreError, SystemClock};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +35,25 @@ pub(crate) async fn sweep(store: &dyn LoginStore, clock: &dyn Clock, batch: u32)
     }
 }
 
+/// `sessile sweep --once`: everything that has expired, of every kind.
+///
+/// # Errors
+/// [`Stop`]; what was removed before stays removed.
+pub(crate) async fn once(config: &Config, stores: Stores, batch: u32) -> Result<(), Stop> {
+    let failed = |error: StoreError| Stop::failed(format!("sweeping: {}; run it again", reason_of(&error)));
+    let removed = sweep(&*stores.logins, &SystemClock, batch).await.map_err(failed)?;
+    println!("removed {removed} expired sessions");
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+    if let Ok(money) = MoneyParts::new(config, stores.ledger.clone(), &clock, &entropy)?.kinds {
+        let swept = worker::sweep(&money).await.map_err(failed)?;
+        println!(
+            "expired {} checkouts and {} payments, removed {} checkouts",
+            swept.checkouts_expired, swept.payments_expired, swept.checkouts_removed
+        );
+    }
+    Ok(())
+}
+
 /// Sweeps again and again until the future is dropped.
 pub(crate) async fn run(
     store: Arc<dyn LoginStore>,
@@ -51,7 +75,7 @@ pub(crate) async fn run(
 }
 
 /// Half to one and a half times as long.
-fn jittered(every: Duration, entropy: &dyn Entropy) -> Duration {
+pub(crate) fn jittered(every: Duration, entropy: &dyn Entropy) -> Duration {
     let mut byte = [128_u8];
     // Without chance all processes sweep at once; that is slower, not wrong.
     let _ = entropy.fill(&mut byte);

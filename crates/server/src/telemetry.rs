@@ -24,6 +24,32 @@ pub const SWEPT: &str = "sessile_sessions_swept_total";
 pub const SWEEP_ERRORS: &str = "sessile_sweep_errors_total";
 /// Sign-ins by provider and outcome.
 pub const SIGN_INS: &str = "sessile_sign_ins_total";
+/// Rows of the ledger, by `kind` and `state`.
+pub const LEDGER_ROWS: &str = "sessile_ledger_rows";
+/// Of what came to an end, the share that completed, by `kind` (`checkout`, `payment`).
+pub const COMPLETION: &str = "sessile_completion_ratio";
+/// What an operator should look at, by `what`.
+pub const ATTENTION: &str = "sessile_ledger_attention";
+/// CLICK's messages, by `step` (`prepare`, `complete`) and the `code` that was answered.
+pub const CLICK_CALLBACKS: &str = "sessile_click_callbacks_total";
+/// Messages of CLICK that a person has to see, by `alert` (`amount_differs`, `cancel_after_success`).
+pub const ALERTS: &str = "sessile_click_alerts_total";
+/// Attempts to continue an expired checkout, by `outcome` (`recovered`, `nothing`, `in_progress`, `unavailable`).
+pub const RECOVERIES: &str = "sessile_checkout_recoveries_total";
+/// Checkouts and payments that timers ended or removed, by `what`.
+pub const MONEY_SWEPT: &str = "sessile_money_swept_total";
+/// Seconds that one sweep of checkouts and payments took.
+pub const MONEY_SWEEP_SECONDS: &str = "sessile_money_sweep_duration_seconds";
+/// Effects by `kind` and `outcome` (`done`, `retried`, `dead`).
+pub const EFFECTS: &str = "sessile_outbox_effects_total";
+/// Effects in the outbox, by `state` (`pending`, `dead`).
+pub const OUTBOX: &str = "sessile_outbox_rows";
+/// What the provider said when it was asked, by `pass` (`due`, `daily`) and `verdict`.
+pub const ASKED: &str = "sessile_reconcile_asked_total";
+/// Payments that reconciliation changed or flagged, by `outcome` (`completed`, `failed`, `flagged`, `contradicted`).
+pub const RECONCILED: &str = "sessile_reconcile_outcomes_total";
+/// Rounds of a background worker that failed, by `worker`.
+pub const WORKER_ERRORS: &str = "sessile_worker_errors_total";
 
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
@@ -32,8 +58,11 @@ static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 /// Starts counting for the process. Later calls do nothing.
 pub fn start() {
     HANDLE.get_or_init(|| {
-        let builder =
-            PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &BUCKETS);
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &BUCKETS)
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(Matcher::Full(MONEY_SWEEP_SECONDS.to_owned()), &BUCKETS)
+            });
         let handle = builder.and_then(PrometheusBuilder::install_recorder);
         describe();
         handle.map_err(|error| tracing::warn!(%error, "metrics are off")).ok()
@@ -57,4 +86,24 @@ fn describe() {
     metrics::describe_counter!(SWEPT, "Expired sessions removed");
     metrics::describe_counter!(SWEEP_ERRORS, "Sweeps that failed");
     metrics::describe_counter!(SIGN_INS, "Sign-ins by provider and outcome");
+    metrics::describe_gauge!(
+        LEDGER_ROWS,
+        "Checkouts, payments, coupons, grants and refunds, by kind and state"
+    );
+    metrics::describe_gauge!(COMPLETION, "Completed of all that came to an end, by kind");
+    metrics::describe_gauge!(ATTENTION, "Rows that an operator should look at, by what is wrong");
+    metrics::describe_counter!(CLICK_CALLBACKS, "CLICK's messages by step and answered code");
+    metrics::describe_counter!(ALERTS, "CLICK's messages that a person has to see");
+    metrics::describe_counter!(RECOVERIES, "Attempts to continue an expired checkout, by outcome");
+    metrics::describe_counter!(MONEY_SWEPT, "Checkouts and payments that timers ended or removed");
+    metrics::describe_histogram!(
+        MONEY_SWEEP_SECONDS,
+        metrics::Unit::Seconds,
+        "Time of one sweep of checkouts and payments"
+    );
+    metrics::describe_counter!(EFFECTS, "Effects carried out, retried or given up, by kind");
+    metrics::describe_gauge!(OUTBOX, "Effects in the outbox, by state");
+    metrics::describe_counter!(ASKED, "What the provider said when it was asked");
+    metrics::describe_counter!(RECONCILED, "Payments that reconciliation changed or flagged");
+    metrics::describe_counter!(WORKER_ERRORS, "Rounds of a background worker that failed");
 }

@@ -12,7 +12,7 @@ fn every_code_has_a_page() {
         .collect();
     let codes: BTreeSet<String> = sessile::PROBLEM_CODES
         .iter()
-        .chain(&sessile_server::PROBLEM_CODES)
+        .chain(sessile_server::PROBLEM_CODES)
         .map(|code| (*code).to_owned())
         .collect();
     assert_eq!(pages, codes, "docs/errors/<code>.md and the codes in the program differ");

@@ -4,12 +4,14 @@
 //! with a password. `serve`, `dev` and `doctor` start here.
 
 mod cookie;
+mod money;
 mod names;
 mod provider;
 mod secrets;
 mod source;
 mod store;
 
+pub use money::{ApiKeys, Click, LateCancel, MoneyConfig, Supabase, Webhook};
 pub use provider::{Providers, Whop};
 pub use secrets::{Kept, KeptError, SecretSource, keep};
 pub use store::{Disk, StoreChoice, Warning};
@@ -83,10 +85,14 @@ pub struct Config {
     pub admin_token: Option<Secret>,
     /// Whom people sign in with.
     pub providers: Providers,
+    /// Checkouts and payments.
+    pub money: MoneyConfig,
     /// How often expired sessions are removed.
     pub prune_interval: Duration,
     /// Log settings.
     pub log: LogConfig,
+    /// Names and addresses of the stand-in providers that `sessile dev` runs beside us.
+    pub stand_ins: Vec<(String, String)>,
     /// `SESSILE_…` variables that mean nothing.
     pub strangers: Vec<String>,
     /// The file that was read.
@@ -135,17 +141,17 @@ impl Config {
             sealing: secrets::sealing(&source),
             admin_token: secrets::admin_token(&source),
             providers: provider::providers(&source, mode, app_url.as_ref(), port),
+            money: money::money(&source),
             prune_interval: Duration::from_secs(
                 source.number("SESSILE_PRUNE_SECONDS", 1, YEAR_SECONDS).unwrap_or(900),
             ),
             log: log(&source, mode),
+            stand_ins: Vec::new(),
             strangers: source.strangers.clone(),
             file: source.file.clone(),
             app_url,
             data_dir,
         };
-        // Read for its complaints: the keys themselves belong to the kinds of session that use them.
-        secrets::check_api_keys(&source);
         let problems = source.problems();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }

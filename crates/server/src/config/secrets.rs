@@ -68,16 +68,6 @@ pub(super) fn admin_token(source: &Source) -> Option<Secret> {
     Some(Secret::new(token))
 }
 
-pub(super) fn check_api_keys(source: &Source) {
-    let Some(keys) = source.secret("SESSILE_API_KEYS") else { return };
-    for (at, entry) in keys.split(',').map(str::trim).filter(|entry| !entry.is_empty()).enumerate() {
-        let shaped = entry.split_once(':').is_some_and(|(name, key)| !name.is_empty() && !key.is_empty());
-        if !shaped {
-            source.complain(format!("SESSILE_API_KEYS: entry {} is not `name:key`", at + 1));
-        }
-    }
-}
-
 /// Why a secret could not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum KeptError {

@@ -16,6 +16,7 @@ pub(super) async fn all(config: &Config) -> Vec<Finding> {
     findings.extend(persistence(config));
     findings.extend(store(config).await);
     findings.push(provider(config));
+    findings.extend(super::money::all(config).await);
     findings
 }
 

@@ -2,6 +2,7 @@
 //! fine says what to do.
 
 mod checks;
+mod money;
 mod report;
 
 pub use report::{Finding, Report, Verdict};

@@ -5,6 +5,7 @@
 
 use super::accept::{found, wants_page};
 use super::logout::{PROVIDER_KEY, REFRESH_TOKEN_KEY};
+use super::return_to::DASHBOARD;
 use super::sign_in::Pending;
 use crate::app::App;
 use crate::pages;
@@ -89,7 +90,12 @@ pub(crate) struct Arrived {
     pub(crate) subject: String,
     pub(crate) email: Option<String>,
     pub(crate) refresh_token: Option<SecretString>,
+    /// Where they are sent, when not to the dashboard; checked when the sign-in began.
+    pub(crate) return_to: Option<String>,
 }
+
+/// What a provider said, and where the sign-in leads.
+type Answer = Result<(sessile_providers::Identity, Option<String>), Failure>;
 
 type Parameters = Query<Vec<(String, String)>>;
 
@@ -123,7 +129,7 @@ async fn arrive(
     provider: &str,
     session: &Session,
     parameters: &[(String, String)],
-) -> Result<sessile_providers::Identity, Failure> {
+) -> Answer {
     let parameter = |name: &str| {
         parameters
             .iter()
@@ -159,7 +165,8 @@ async fn arrive(
     }
     // Good for one callback, whatever comes of it.
     session.remove(<Pending as sessile::SessionKey>::KEY).map_err(|_| Failure::SAVE_FAILED)?;
-    sign_in.finish(code, &pending.sign_in).await.map_err(|error| Failure::from(&error))
+    let identity = sign_in.finish(code, &pending.sign_in).await.map_err(|error| Failure::from(&error))?;
+    Ok((identity, pending.return_to))
 }
 
 async fn finish(
@@ -167,16 +174,17 @@ async fn finish(
     session: &Session,
     provider: &'static str,
     directory: String,
-    answer: Result<sessile_providers::Identity, Failure>,
+    answer: Answer,
 ) -> Result<Response, Failure> {
     let admitted = match answer {
-        Ok(identity) => {
+        Ok((identity, return_to)) => {
             let arrived = Arrived {
                 provider,
                 directory,
                 subject: identity.subject,
                 email: identity.email,
                 refresh_token: identity.refresh_token,
+                return_to,
             };
             admit(app, session, arrived).await
         }
@@ -216,7 +224,7 @@ pub(crate) async fn admit(app: &App, session: &Session, arrived: Arrived) -> Res
     })?;
     let after = session.fingerprint().map(|f| f.to_string());
     tracing::info!(user_id = user.id.as_str(), session = after, "session saved, redirecting");
-    let mut response = found("/dashboard");
+    let mut response = found(arrived.return_to.as_deref().unwrap_or(DASHBOARD));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

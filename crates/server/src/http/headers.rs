@@ -1,16 +1,34 @@
-//! Headers that every answer carries. Pages run no script at all, so the policy has no hash to keep up to date.
+//! Headers that every answer carries. Only the wizard's pages run a script, a file of ours; no page runs one that
+//! stands in it, so the policy has no hash to keep up to date.
 
 use crate::config::Config;
-use axum::response::Response;
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const NO_FRAMES: &str = "'self'";
 
+/// What our pages may load.
+pub(crate) struct Policies {
+    plain: HeaderValue,
+    scripted: HeaderValue,
+}
+
+/// Marks an answer whose page runs our script and lets it call our own routes.
+#[derive(Clone, Copy)]
+pub(crate) struct Scripted;
+
+/// A page with the wizard's script, for nobody else to keep.
+pub(crate) fn scripted(page: impl IntoResponse) -> Response {
+    let mut response = ([(CACHE_CONTROL, "no-store")], page).into_response();
+    response.extensions_mut().insert(Scripted);
+    response
+}
+
 /// What our pages may load, and who may frame them: nobody else, unless the cookie is made for cross-site frames;
 /// then the allowed origins.
-pub(crate) fn policy_for(config: &Config) -> HeaderValue {
+pub(crate) fn policies_for(config: &Config) -> Policies {
     let mut ancestors = NO_FRAMES.to_owned();
     if config.policy.cookie.partitioned.is_set() {
         for origin in &config.allowed_origins {
@@ -18,15 +36,20 @@ pub(crate) fn policy_for(config: &Config) -> HeaderValue {
             ancestors.push_str(origin);
         }
     }
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
-         frame-ancestors {ancestors}"
-    );
-    // Origins were checked to be plain ones.
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    let policy = |more: &str| {
+        let text = format!(
+            "default-src 'none'; {more}style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
+             frame-ancestors {ancestors}"
+        );
+        // Origins were checked to be plain ones.
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    };
+    Policies { plain: policy(""), scripted: policy("script-src 'self'; connect-src 'self'; ") }
 }
 
-pub(crate) fn protect(response: &mut Response, policy: &HeaderValue) {
+pub(crate) fn protect(response: &mut Response, policies: &Policies) {
+    let runs_script = response.extensions().get::<Scripted>().is_some();
+    let policy = if runs_script { &policies.scripted } else { &policies.plain };
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

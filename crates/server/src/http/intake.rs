@@ -5,13 +5,19 @@ use super::{headers, problem::Problem};
 use crate::app::App;
 use crate::limits::{REQUEST_ID_CHARS_MAX, REQUEST_TIMEOUT};
 use crate::telemetry;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROBLEM: &str = "application/problem+json";
+/// Bytes of a problem of ours.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 /// The label of whatever matches no route: what was asked for is the visitor's word.
 const UNMATCHED: &str = "unmatched";
 
@@ -22,7 +28,7 @@ pub(crate) async fn intake(State(app): State<App>, mut request: Request, next: N
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let Ok(_room) = app.requests.try_acquire() else {
-        return sent(&app, Problem::overloaded().into_response(), id);
+        return sent(&app, Problem::overloaded().into_response(), id).await;
     };
     let under_way = metrics::gauge!(telemetry::IN_FLIGHT);
     under_way.increment(1.0);
@@ -32,13 +38,32 @@ pub(crate) async fn intake(State(app): State<App>, mut request: Request, next: N
     };
     under_way.decrement(1.0);
     tell(&method, route.as_ref().map_or(UNMATCHED, MatchedPath::as_str), &response, began.elapsed(), &id);
-    sent(&app, response, id)
+    sent(&app, response, id).await
 }
 
-fn sent(app: &App, mut response: Response, id: HeaderValue) -> Response {
-    headers::protect(&mut response, &app.content_security_policy);
+async fn sent(app: &App, mut response: Response, id: HeaderValue) -> Response {
+    if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM) {
+        response = named(response, &id).await;
+    }
+    headers::protect(&mut response, &app.content_security_policies);
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// A problem says which request it is about, whichever layer made it.
+async fn named(response: Response, id: &HeaderValue) -> Response {
+    let (mut head, body) = response.into_parts();
+    // Made by ourselves a moment ago: small, whole, and an object.
+    let body = axum::body::to_bytes(body, PROBLEM_BYTES_MAX).await.unwrap_or_default();
+    let body = match (serde_json::from_slice::<Map<String, Value>>(&body), id.to_str()) {
+        (Ok(mut problem), Ok(id)) => {
+            problem.insert("request_id".to_owned(), id.into());
+            Body::from(Value::Object(problem).to_string())
+        }
+        _ => Body::from(body),
+    };
+    head.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(head, body)
 }
 
 /// A proxy's or client's own id, when it is harmless in a log; else a new one.

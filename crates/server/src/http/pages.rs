@@ -1,9 +1,9 @@
-//! The pages for people, and the one style sheet.
+//! The pages for people, the one style sheet, and the one script.
 
 use super::accept::found;
-use super::{me, visit};
+use super::{me, purchases, visit, wizard};
 use crate::app::App;
-use crate::pages::{self, Style};
+use crate::pages;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -20,8 +20,14 @@ pub(crate) async fn landing(
     SignInSession(session): SignInSession,
 ) -> Response {
     check(&app, &session, &headers, "/");
-    let page = pages::landing(session.user().is_some(), app.sign_in_path(), app.is_development());
-    (PRIVATE, page).into_response()
+    let view = pages::Landing {
+        signed_in: session.user().is_some(),
+        sign_in: app.sign_in_path(),
+        sells: wizard::parts(&app).is_some(),
+        development: app.is_development(),
+        stand_ins: &app.stand_ins,
+    };
+    (PRIVATE, pages::landing(&view)).into_response()
 }
 
 /// `GET /dashboard`. While the store is away this says so, rather than that nobody is signed in.
@@ -50,6 +56,7 @@ pub(crate) async fn dashboard(
         id: id.as_str(),
         whop_user_id: session.get("whopUserId")?,
         devices,
+        purchases: purchases::of(&app, &id).await,
         degraded,
         now: app.clock.now(),
     };
@@ -62,7 +69,14 @@ fn check(app: &App, session: &Session, headers: &HeaderMap, path: &'static str) 
 
 /// `GET /assets/sessile.css`; its address changes with its content.
 pub(crate) async fn style() -> impl IntoResponse {
-    let headers =
-        [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    (headers, Style::TEXT)
+    asset("text/css; charset=utf-8", pages::STYLE)
+}
+
+/// `GET /assets/wizard.js`, likewise.
+pub(crate) async fn script() -> impl IntoResponse {
+    asset("text/javascript; charset=utf-8", pages::SCRIPT)
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "public, max-age=31536000, immutable")], text)
 }

@@ -9,13 +9,35 @@ const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/errors
 const RETRY_AFTER_SECONDS: u16 = 1;
 
 /// Every code that a problem of the program can have; each has a page under `docs/errors/`.
-pub const PROBLEM_CODES: [&str; 7] = [
+pub const PROBLEM_CODES: &[&str] = &[
+    "body_too_large",
+    "checkout_not_active",
+    "checkout_not_found",
+    "coupon_code_taken",
+    "coupon_not_found",
     "device_not_found",
+    "effect_not_found",
+    "idempotency_key_invalid",
+    "idempotency_key_missing",
+    "idempotency_key_reused",
+    "internal_error",
+    "invalid_body",
+    "invalid_parameter",
+    "ledger_unavailable",
     "method_not_allowed",
     "not_configured",
+    "not_the_operator",
+    "nothing_to_refund",
     "overloaded",
+    "payment_in_progress",
+    "payment_not_cancellable",
+    "payment_not_found",
+    "refund_not_found",
+    "refund_not_manual",
     "request_timeout",
     "route_not_found",
+    "token_required",
+    "unknown_token",
     "users_unavailable",
 ];
 
@@ -30,7 +52,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(
+    pub(super) fn new(
         status: StatusCode,
         code: &'static str,
         title: &'static str,
@@ -67,6 +89,26 @@ impl Problem {
             "No such session",
             "You have no session with this handle; it may have ended already.",
             "Read the list of sessions again.",
+        )
+    }
+
+    pub(crate) fn unknown_token() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unknown_token",
+            "Unknown token",
+            "The Authorization header holds no bearer token that is known here.",
+            "Send `Authorization: Bearer` with a key of SESSILE_API_KEYS, or no such header.",
+        )
+    }
+
+    pub(crate) fn not_the_operator() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not_the_operator",
+            "Operators only",
+            "This route is the operator's.",
+            "Send `Authorization: Bearer` with the token of SESSILE_ADMIN_TOKEN.",
         )
     }
 

@@ -5,6 +5,7 @@
 use super::accept::{found, wants_page};
 use super::callback::{Arrived, Failure, admit};
 use super::problem::Problem;
+use super::return_to::{Wanted, sign_in_for};
 use crate::app::App;
 use crate::pages;
 use axum::extract::{Query, State};
@@ -21,41 +22,51 @@ use url::Url;
 pub(crate) struct Pending {
     pub(crate) provider: String,
     pub(crate) sign_in: PendingSignIn,
+    /// Where it leads, when not to the dashboard.
+    #[serde(default)]
+    pub(crate) return_to: Option<String>,
 }
 
 impl SessionKey for Pending {
     const KEY: &'static str = "signIn";
 }
 
-/// `GET /auth/whop`.
+/// `GET /auth/whop?returnTo=`.
 pub(crate) async fn whop(
     State(app): State<App>,
     headers: HeaderMap,
     session: SignInSession,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Response, Error> {
+    let return_to = wanted.page();
     if app.mock_login {
-        return Ok(found("/auth/dev"));
+        return Ok(found(&with_return("/auth/dev", return_to.as_deref())));
     }
     let Some(sign_in) = &app.whop else {
         return Ok(not_configured(&headers, "Signing in with Whop", &app.whop_missing, app.is_development()));
     };
     if let Some(home) = elsewhere(&app, &headers) {
-        return Ok(found(&home));
+        return Ok(found(&with_return(&home, return_to.as_deref())));
     }
-    begin(sign_in, "whop", "/auth/whop", &headers, &session).await
+    begin(sign_in, "whop", "/auth/whop", &headers, &session, return_to).await
 }
 
-/// `GET /auth/oidc`.
+fn with_return(sign_in: &str, return_to: Option<&str>) -> String {
+    return_to.map_or_else(|| sign_in.to_owned(), |path| sign_in_for(sign_in, path))
+}
+
+/// `GET /auth/oidc?returnTo=`.
 pub(crate) async fn oidc(
     State(app): State<App>,
     headers: HeaderMap,
     session: SignInSession,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Response, Error> {
     let Some((_, sign_in)) = &app.oidc else {
         let names = ["SESSILE_OIDC_ISSUER", "SESSILE_OIDC_CLIENT_ID", "SESSILE_OIDC_CLIENT_SECRET"];
         return Ok(not_configured(&headers, "Signing in with OpenID Connect", &names, app.is_development()));
     };
-    begin(sign_in, "oidc", "/auth/oidc", &headers, &session).await
+    begin(sign_in, "oidc", "/auth/oidc", &headers, &session, wanted.page()).await
 }
 
 async fn begin(
@@ -64,10 +75,11 @@ async fn begin(
     path: &str,
     headers: &HeaderMap,
     session: &SignInSession,
+    return_to: Option<String>,
 ) -> Result<Response, Error> {
     match sign_in.begin().await {
         Ok((url, pending)) => {
-            session.put(&Pending { provider: provider.to_owned(), sign_in: pending })?;
+            session.put(&Pending { provider: provider.to_owned(), sign_in: pending, return_to })?;
             let mut response = found(url.as_str());
             response.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
             Ok(response)
@@ -110,11 +122,12 @@ pub(crate) struct Invented {
     whop: Option<String>,
 }
 
-/// `GET /auth/dev?email=&whop=`, in development only: signs in without a provider.
+/// `GET /auth/dev?email=&whop=&returnTo=`, in development only: signs in without a provider.
 pub(crate) async fn development(
     State(app): State<App>,
     session: SignInSession,
     Query(invented): Query<Invented>,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Response, Failure> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let email = given(invented.email).unwrap_or_else(|| "developer@localhost".to_owned());
@@ -125,6 +138,7 @@ pub(crate) async fn development(
         subject,
         email: Some(email),
         refresh_token: None,
+        return_to: wanted.page(),
     };
     admit(&app, &session, arrived).await
 }

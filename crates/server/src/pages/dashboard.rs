@@ -1,6 +1,6 @@
 //! The signed-in page: who, where else, and how to end that. Plain forms, so that it works without any script.
 
-use super::{agent, frame, moment};
+use super::{Purchases, agent, frame, moment};
 use maud::{Markup, html};
 use sessile::{SignedInDevice, Timestamp};
 use sessile_core::user::User;
@@ -12,6 +12,8 @@ pub(crate) struct Dashboard<'d> {
     pub(crate) whop_user_id: Option<String>,
     /// `None` while the list cannot be known.
     pub(crate) devices: Option<Vec<SignedInDevice>>,
+    /// `None` where nothing is sold, or while that cannot be known.
+    pub(crate) purchases: Option<Purchases>,
     pub(crate) degraded: bool,
     pub(crate) now: Timestamp,
 }
@@ -30,6 +32,7 @@ pub(crate) fn dashboard(view: &Dashboard<'_>) -> Markup {
                 }
             }
             (person(view))
+            @if let Some(purchases) = &view.purchases { (purchases.section(view.now)) }
             (devices(view))
         },
     )

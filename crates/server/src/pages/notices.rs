@@ -3,8 +3,20 @@
 use super::frame;
 use maud::{Markup, html};
 
+/// What the landing page leads to.
+pub(crate) struct Landing<'l> {
+    pub(crate) signed_in: bool,
+    pub(crate) sign_in: &'l str,
+    /// Whether there is a wizard.
+    pub(crate) sells: bool,
+    pub(crate) development: bool,
+    /// Names and addresses of the stand-in providers that run beside us.
+    pub(crate) stand_ins: &'l [(String, String)],
+}
+
 /// `/`.
-pub(crate) fn landing(signed_in: bool, sign_in: &str, development: bool) -> Markup {
+pub(crate) fn landing(view: &Landing<'_>) -> Markup {
+    let &Landing { signed_in, sign_in, sells, development, stand_ins } = view;
     let corner = html! {
         @if signed_in { a.button href="/dashboard" { "Dashboard" } }
     };
@@ -24,6 +36,7 @@ pub(crate) fn landing(signed_in: bool, sign_in: &str, development: bool) -> Mark
                     } @else {
                         a.button.main href=(sign_in) { "Sign in" }
                     }
+                    @if sells { a.button href="/add" { "Place an order" } }
                     @if development && !signed_in {
                         a.button href="/auth/dev" { "Skip the provider" }
                     }
@@ -32,6 +45,7 @@ pub(crate) fn landing(signed_in: bool, sign_in: &str, development: bool) -> Mark
             @if development {
                 p.soft.small {
                     "Development: this server is for your own machine only."
+                    @for (name, address) in stand_ins { " · " a href=(address) { "Stand-in " (name) } }
                 }
             }
         },

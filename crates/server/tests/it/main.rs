@@ -6,9 +6,20 @@
     reason = "a step of a test that fails must stop the test"
 )]
 
+mod audit;
+mod checkout;
+mod click;
+mod coupons;
 mod devices;
 mod engines;
+mod outage;
+mod payment;
 mod process;
 mod routes;
+mod shop;
 mod sign_in;
+mod till;
+mod v1;
+mod wizard;
+mod worker;
 mod world;

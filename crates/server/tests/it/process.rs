@@ -247,16 +247,46 @@ async fn dev_brings_its_own_provider_and_doctor_sweep_and_migrate_answer() {
         report["findings"].as_array().unwrap().iter().find(|f| f["check"] == name).unwrap().clone()
     };
     assert_eq!((&check("secret")["verdict"], &check("sign-in")["verdict"]), (&"ok".into(), &"warn".into()));
+    assert_eq!((&check("ledger")["verdict"], &check("click")["verdict"]), (&"ok".into(), &"ok".into()));
     assert!(!doctor.printed().contains(SECRET));
+    let half =
+        [env[0], env[1], ("CLICK_SERVICE_ID", "12345"), ("SESSILE_WEBHOOK_URL", "http://app.example/")];
+    let half = [&half[..], &[("SESSILE_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]].concat();
+    let mut doctor = Process::start("doctor-half", &["doctor"], &half);
+    assert_eq!(doctor.code(), 1, "a webhook in the clear is refused");
+    let said = doctor.printed();
+    assert!(
+        said.contains("by half") && said.contains("CLICK_SECRET_KEY") && said.contains("https://"),
+        "{said}"
+    );
+    assert!(!said.contains("MfKQ9r8GKYqr"), "{said}");
     let mut broken = Process::start("doctor-broken", &["doctor"], &[]);
     assert_eq!(broken.code(), 1);
     assert!(broken.printed().contains("FAIL") && broken.printed().contains("SESSION_SECRET"));
 
     let mut sweep = Process::start("sweep", &["sweep", "--once"], &env);
-    assert_eq!((sweep.code(), sweep.printed().as_str()), (0, "removed 0 expired sessions\n"));
+    let nothing = "removed 0 expired sessions\nexpired 0 checkouts and 0 payments, removed 0 checkouts\n";
+    assert_eq!((sweep.code(), sweep.printed().as_str()), (0, nothing));
     let mut sql = Process::start("sql", &["migrate", "--print-sql"], &env);
     assert_eq!(sql.code(), 0);
     assert!(sql.printed().contains("CREATE TABLE IF NOT EXISTS users"));
     let mut usage = Process::start("usage", &["bogus"], &[]);
     assert_eq!(usage.code(), 2);
+}
+
+#[test]
+fn a_worker_works_without_listening_and_stops_when_it_is_asked() {
+    let port = free_port();
+    let text = port.to_string();
+    let env = [("SESSION_SECRET", SECRET), ("HOST", "127.0.0.1"), ("PORT", text.as_str())];
+    let mut worker = Process::start("worker", &["worker"], &env);
+    worker.wait_until("working", |this| this.said().contains("working"));
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "it does not listen");
+    worker.terminate();
+    assert_eq!(worker.code(), 0, "{}", worker.said());
+    assert!(worker.said().contains("stopped"));
+    let bad = [("SESSILE_WEBHOOK_URL", "https://app.example/"), ("SESSILE_WEBHOOK_SECRET", "hunter2")];
+    let mut refused = Process::start("worker-refused", &["worker"], &[&env[..], &bad].concat());
+    assert_eq!(refused.code(), 2, "{}", refused.said());
+    assert!(refused.said().contains("SESSILE_WEBHOOK_SECRET") && !refused.said().contains("hunter2"));
 }

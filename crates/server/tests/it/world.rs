@@ -3,12 +3,16 @@
 use jar::Cookies;
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder, Response};
-use sessile_core::{OsEntropy, SystemClock};
+use sessile_core::ledger::LedgerStore;
+use sessile_core::{Clock, OsEntropy, SystemClock};
 use sessile_providers::tls;
-use sessile_sandbox::Sandbox;
+use sessile_sandbox::click::ClickConfig;
 use sessile_sandbox::whop::WhopConfig;
+use sessile_sandbox::{Sandbox, SandboxConfig};
 use sessile_server::config::{Config, Overrides};
 use sessile_server::{App, Stores, accept, router, telemetry};
+use sessile_store::contract::Fault;
+use sessile_store::contract::ledger::FaultyLedger;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -19,20 +23,46 @@ use url::Url;
 pub(crate) const SECRET: &str = "a-signing-secret-for-tests-of-forty-four-bytes";
 pub(crate) const SEALING: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// A cookie jar of one cookie, shared by clones.
+/// A backend that is trusted, and its key.
+pub(crate) const API_KEYS: &str = "shop:an-api-key-for-tests-of-thirty-six-bytes";
+pub(crate) const API_KEY: &str = "an-api-key-for-tests-of-thirty-six-bytes";
+/// The operator's token.
+pub(crate) const ADMIN_TOKEN: &str = "an-operators-token-for-tests-of-44-bytes-xxx";
+
+/// A cookie jar, shared by clones.
 mod jar {
+    use std::collections::BTreeMap;
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
-    pub(crate) struct Cookies(Arc<Mutex<Option<String>>>);
+    pub(crate) struct Cookies(Arc<Mutex<BTreeMap<String, String>>>);
 
     impl Cookies {
-        pub(crate) fn get(&self) -> Option<String> {
-            self.0.lock().unwrap().clone()
+        /// One cookie as `name=value`.
+        pub(crate) fn get(&self, name: &str) -> Option<String> {
+            self.0.lock().unwrap().get(name).map(|value| format!("{name}={value}"))
         }
 
-        pub(crate) fn set(&self, pair: Option<String>) {
-            *self.0.lock().unwrap() = pair;
+        /// All of them, as a browser sends them.
+        pub(crate) fn line(&self) -> Option<String> {
+            let pairs = self.0.lock().unwrap();
+            let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            (!pairs.is_empty()).then(|| pairs.join("; "))
+        }
+
+        /// Keeps `name=value`; an empty value is a cookie that was cleared.
+        pub(crate) fn keep(&self, pair: &str) {
+            let (name, value) = pair.split_once('=').unwrap();
+            let mut pairs = self.0.lock().unwrap();
+            if value.is_empty() {
+                pairs.remove(name);
+            } else {
+                pairs.insert(name.to_owned(), value.to_owned());
+            }
+        }
+
+        pub(crate) fn forget(&self, name: &str) {
+            self.0.lock().unwrap().remove(name);
         }
     }
 }
@@ -40,6 +70,11 @@ mod jar {
 pub(crate) struct World {
     pub(crate) home: String,
     pub(crate) sandbox: Sandbox,
+    /// What checkouts and payments are kept in, to look at it from outside.
+    pub(crate) ledger: Option<Arc<dyn LedgerStore>>,
+    /// What stands before it, where a test lets it fail.
+    pub(crate) faulty: Option<Arc<FaultyLedger>>,
+    pub(crate) app: App,
     _folder: TempDir,
     _stop: oneshot::Sender<()>,
 }
@@ -55,12 +90,47 @@ impl World {
     }
 
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::begin(settings, Arc::new(SystemClock), None).await
+    }
+
+    /// Sells through the stand-in CLICK, to backends and operators too; `clock` is the server's.
+    pub(crate) async fn shop(settings: &[(&str, &str)], clock: Arc<dyn Clock>) -> Self {
+        Self::open_shop(settings, clock, None).await
+    }
+
+    /// The same, on a ledger that does not answer one call.
+    pub(crate) async fn faulty_shop(fault: Fault) -> Self {
+        Self::open_shop(&[], Arc::new(SystemClock), Some(fault)).await
+    }
+
+    async fn open_shop(settings: &[(&str, &str)], clock: Arc<dyn Clock>, fault: Option<Fault>) -> Self {
+        let click = ClickConfig::demo();
+        let mut all = vec![
+            ("SESSILE_COOKIE_SECURE", "false"),
+            ("CLICK_SERVICE_ID", click.service_id.as_str()),
+            ("CLICK_MERCHANT_ID", click.merchant_id.as_str()),
+            ("CLICK_MERCHANT_USER_ID", click.merchant_user_id.as_str()),
+            ("CLICK_SECRET_KEY", click.secret_key.as_str()),
+            ("SESSILE_API_KEYS", API_KEYS),
+            ("SESSILE_ADMIN_TOKEN", ADMIN_TOKEN),
+        ];
+        all.extend_from_slice(settings);
+        Self::begin(&all, clock, fault).await
+    }
+
+    async fn begin(settings: &[(&str, &str)], clock: Arc<dyn Clock>, fault: Option<Fault>) -> Self {
         telemetry::start();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let home = format!("http://{}", listener.local_addr().unwrap());
         let callback = format!("{home}/auth/whop/callback");
         let oidc = format!("{home}/auth/oidc/callback");
-        let sandbox = Sandbox::start(WhopConfig::new("app_test", vec![callback, oidc])).await.unwrap();
+        let stand_ins = SandboxConfig::new()
+            .with_whop(WhopConfig::new("app_test", vec![callback, oidc]))
+            .with_click(ClickConfig::demo());
+        let sandbox = Sandbox::start(stand_ins).await.unwrap();
+        let callbacks = ["prepare", "complete"].map(|step| format!("{home}/api/click/{step}"));
+        let [prepare, complete] = callbacks;
+        sandbox.click().set_callbacks(prepare, complete).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut env: BTreeMap<String, String> = [
             ("SESSION_SECRET", SECRET.to_owned()),
@@ -68,6 +138,8 @@ impl World {
             ("SESSILE_DATA_DIR", folder.path().display().to_string()),
             ("WHOP_CLIENT_ID", "app_test".to_owned()),
             ("WHOP_BASE_URL", sandbox.whop_base_url()),
+            ("CLICK_PAY_URL", sandbox.click_pay_url()),
+            ("CLICK_API_URL", sandbox.click_api_url()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
@@ -75,13 +147,21 @@ impl World {
             env.insert((*name).to_owned(), (*value).to_owned());
         }
         let config = Config::load(&env, &Overrides::default()).unwrap();
-        let stores = Stores::open(&config, Arc::new(SystemClock)).await.unwrap();
-        let app = App::new(&config, &stores, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap();
+        let mut stores = Stores::open(&config, clock.clone()).await.unwrap();
+        let ledger = stores.ledger.clone();
+        let faulty = match (fault, ledger.clone()) {
+            (Some(fault), Some(ledger)) => Some(Arc::new(FaultyLedger::new(ledger, fault))),
+            _ => None,
+        };
+        if let Some(faulty) = faulty.clone() {
+            stores.ledger = Some(faulty);
+        }
+        let app = App::new(&config, &stores, clock, Arc::new(OsEntropy)).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(accept(listener, router(app), async move {
+        tokio::spawn(accept(listener, router(app.clone()), async move {
             let _ = stopped.await;
         }));
-        Self { home, sandbox, _folder: folder, _stop: stop }
+        Self { home, sandbox, ledger, faulty, app, _folder: folder, _stop: stop }
     }
 
     pub(crate) fn browser(&self) -> Browser {
@@ -109,17 +189,16 @@ pub(crate) struct Browser {
 impl Browser {
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.home));
-        match self.cookies.get() {
-            Some(pair) => request.header(COOKIE, pair),
+        match self.cookies.line() {
+            Some(pairs) => request.header(COOKIE, pairs),
             None => request,
         }
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Response {
         let response = request.send().await.unwrap();
-        if let Some(set) = response.headers().get(SET_COOKIE) {
-            let pair = set.to_str().unwrap().split(';').next().unwrap();
-            self.cookies.set((!pair.ends_with('=')).then(|| pair.to_owned()));
+        for set in response.headers().get_all(SET_COOKIE) {
+            self.cookies.keep(set.to_str().unwrap().split(';').next().unwrap());
         }
         response
     }
@@ -139,12 +218,21 @@ impl Browser {
         self.send(request.header(ACCEPT, "text/html")).await
     }
 
+    /// The login cookie.
     pub(crate) fn cookie(&self) -> Option<String> {
-        self.cookies.get()
+        self.cookies.get("sid")
+    }
+
+    /// What makes an anonymous browser the owner of its checkouts.
+    pub(crate) fn guest_cookie(&self) -> Option<String> {
+        self.cookies.get("sessile_guest")
     }
 
     pub(crate) fn take_cookie(&self, pair: Option<String>) {
-        self.cookies.set(pair);
+        match pair {
+            Some(pair) => self.cookies.keep(&pair),
+            None => self.cookies.forget("sid"),
+        }
     }
 
     /// From `/auth/whop` through the consent page; the callback's path and query, not yet asked for.
