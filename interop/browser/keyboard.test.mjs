@@ -50,7 +50,7 @@ test('sign in, end another device, sign out', async () => {
   await ada.rememberCookie();
 
   const before = await tabTo(page, 'Sign out Safari on iPhone');
-  assert.deepEqual(before, ['Skip to the content', 'Sessile', 'Sign out', 'Sign out everywhere else']);
+  assert.deepEqual(before, ['Skip to the content', 'Sessile', 'Sign out', 'New order', 'Sign out everywhere else']);
   await page.keyboard.press('Enter');
   await page.waitForLoadState();
   await ada.devices.nth(1).waitFor({ state: 'detached' });

@@ -48,6 +48,7 @@ export function openBrowser(options = {}) {
 export class Person {
   #complaints = [];
   #expected = new Set();
+  #outage = false;
 
   static async arrive(browser, program, options = {}) {
     const person = new Person();
@@ -62,7 +63,11 @@ export class Person {
   #watch(page) {
     const complain = (text) => this.#complaints.push(text);
     page.on('pageerror', (error) => complain(`script: ${error}`));
-    page.on('requestfailed', (request) => complain(`request: ${request.url()}: ${request.failure()?.errorText}`));
+    page.on('requestfailed', (request) => {
+      // A page that waits for a payment is left while it waits.
+      const left = request.url().includes('/api/click/') && request.failure()?.errorText === 'net::ERR_ABORTED';
+      if (!left && !this.#outage) complain(`request: ${request.url()}: ${request.failure()?.errorText}`);
+    });
     page.on('response', (response) => {
       const path = new URL(response.url()).pathname;
       if (response.status() >= 400 && !this.#expected.has(`${response.status()} ${path}`)) {
@@ -71,7 +76,8 @@ export class Person {
     });
     page.on('console', (message) => {
       // Answers are judged above, by their status.
-      const told = message.text().startsWith('Failed to load resource: the server responded');
+      const told = message.text().startsWith('Failed to load resource: the server responded')
+        || (this.#outage && message.text().startsWith('Failed to load resource: net::'));
       if (['error', 'warning'].includes(message.type()) && !told) complain(`console: ${message.text()}`);
     });
   }
@@ -79,6 +85,22 @@ export class Person {
   /** An answer such as `404 /nowhere` is what this person is after. */
   expect(answer) {
     this.#expected.add(answer);
+  }
+
+  /** From now on the server may be away for moments. */
+  expectOutages() {
+    this.#outage = true;
+  }
+
+  /** Another tab of the same browser; `use` makes a tab the one at hand. */
+  async openTab() {
+    const tab = await this.context.newPage();
+    this.#watch(tab);
+    return tab;
+  }
+
+  use(page) {
+    this.page = page;
   }
 
   open(path) {

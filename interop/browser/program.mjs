@@ -26,14 +26,16 @@ export function remember(...secrets) {
   appendFileSync(join(output, 'secrets.txt'), secrets.map((secret) => `${secret}\n`).join(''));
 }
 
-function binary() {
-  if (process.env.SESSILE_BIN) return process.env.SESSILE_BIN;
+/** A program of this repository, built where it is not there yet. */
+function built(name, build) {
   const cargo = (...args) => execFileSync('cargo', args, { cwd: repository, encoding: 'utf8', maxBuffer: 1 << 26 });
   const target = JSON.parse(cargo('metadata', '--no-deps', '--format-version', '1')).target_directory;
-  const path = join(target, 'debug', 'sessile');
-  if (!existsSync(path)) cargo('build', '-p', 'sessile-server', '--bin', 'sessile');
+  const path = join(target, 'debug', name);
+  if (!existsSync(path)) cargo('build', ...build);
   return path;
 }
+
+const binary = () => process.env.SESSILE_BIN ?? built('sessile', ['-p', 'sessile-server', '--bin', 'sessile']);
 
 /** A port that nobody listens on just now. */
 export async function freePort() {
@@ -84,6 +86,17 @@ export class Program {
       if (Date.now() - began > START_MS) throw new Error(`sessile dev did not start within ${START_MS} ms`);
       await wait(POLL_MS);
     }
+  }
+
+  /** What the operator calls `/v1/admin/*` with. */
+  get adminToken() {
+    return readFileSync(join(this.#folder, 'data', 'admin-token'), 'utf8').trim();
+  }
+
+  /** Makes a checkout or a payment so many seconds older than it is. */
+  age(kind, id, seconds) {
+    const tool = built('examples/age', ['-p', 'sessile-interop', '--example', 'age']);
+    execFileSync(tool, [join(this.#folder, 'data', 'sessile.db'), kind, id, String(seconds)], { stdio: 'pipe' });
   }
 
   async #answers() {
