@@ -34,7 +34,7 @@ struct Options {
     /// Stored payments for the question whether the cost grows; 0 leaves it out.
     #[arg(long, default_value_t = 1_000_000)]
     stored: u64,
-    /// Leave an engine out.
+    /// Leave an engine (sqlite, postgres) or a contender (ours, peer) out.
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
     /// Where payments.md is written.
@@ -95,6 +95,7 @@ async fn cells(options: &Options, folder: &std::path::Path) -> Result<Vec<Cell>>
         add("postgres", Contender::Ours(ours::open(url).await?));
         add("postgres", Contender::PeerPostgres(peer_postgres::Peer::open(url).await?));
     }
+    cells.retain(|cell| wants(cell.contender.name()));
     Ok(cells)
 }
 

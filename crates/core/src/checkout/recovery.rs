@@ -33,8 +33,11 @@ impl Recovery {
         };
         let Some(row) = named else { return Decision::only(Err(CheckoutError::NothingToRecover)) };
         // A guest's row, continued by who has signed in since: what is active in its place counts too.
-        let beside = books.active(&row.owner, &row.slot);
-        actives.extend(beside.into_iter().filter(|row| self.caller.may_touch(&row.owner)));
+        for beside in books.active(&row.owner, &row.slot) {
+            if self.caller.may_touch(&beside.owner) && actives.iter().all(|known| known.id != beside.id) {
+                actives.push(beside);
+            }
+        }
         if money_of(books, &row.id) == Money::UnderWay
             || actives.iter().any(|active| money_of(books, &active.id) == Money::UnderWay)
         {
@@ -50,7 +53,9 @@ impl Recovery {
         }
         match &row.state {
             CheckoutState::Active if row.is_live(now) => Decision::only(Ok(found(row))),
-            CheckoutState::Active | CheckoutState::Expired { .. } => self.renew(books, terms, row, now),
+            CheckoutState::Active | CheckoutState::Expired { .. } => {
+                self.renew(books, terms, row, &actives, now)
+            }
             CheckoutState::Completed { .. } | CheckoutState::Invalidated { .. } => {
                 Decision::only(Err(CheckoutError::NothingToRecover))
             }
@@ -70,6 +75,7 @@ impl Recovery {
         books: &Books,
         terms: &Terms,
         row: &Checkout,
+        actives: &[&Checkout],
         now: Timestamp,
     ) -> Decision<Result<Recovered, CheckoutError>> {
         let nothing = || Decision::only(Err(CheckoutError::NothingToRecover));
@@ -80,8 +86,12 @@ impl Recovery {
             return nothing();
         }
         let mut draft = Draft::new(books, now, note_of("checkout.recovered", &self.caller, &self.id));
-        if let CheckoutStep::To(state) = row.on(&CheckoutEvent::Expire, Money::Still, now) {
-            leave_active(&mut draft, terms, row, state, None);
+        // Whatever else is active in its place is overdue, and nobody has said so yet.
+        let beside = actives.iter().copied().filter(|other| other.id != row.id);
+        for row in std::iter::once(row).chain(beside) {
+            if let CheckoutStep::To(state) = row.on(&CheckoutEvent::Expire, Money::Still, now) {
+                leave_active(&mut draft, terms, row, state, None);
+            }
         }
         let price = match (&terms.catalogue, serde_json::from_str::<serde_json::Value>(&row.data)) {
             (Some(catalogue), Ok(data)) => match catalogue.price(&data["selectedPackages"]) {

@@ -192,6 +192,10 @@ impl Checkouts {
     /// # Errors
     /// [`CheckoutError::Invalid`] when there is none, or it is somebody else's.
     pub async fn show(&self, caller: &Caller, id: &CheckoutId) -> Result<Checkout, CheckoutError> {
+        let owner = self.ledger.owner_of(id).await?;
+        if !owner.is_some_and(|owner| caller.may_touch(&owner)) {
+            return Err(CheckoutError::Invalid(Invalid::NotFound));
+        }
         let books = self.ledger.look(&Reads::none().checkout(CheckoutKey::Id(id.clone()))).await?;
         let found = books.checkout(id).filter(|row| caller.may_touch(&row.owner)).cloned();
         found.ok_or(CheckoutError::Invalid(Invalid::NotFound))
@@ -202,6 +206,7 @@ impl Checkouts {
     /// # Errors
     /// [`CheckoutError::Invalid`] for what is neither active nor expired.
     pub async fn complete(&self, caller: &Caller, id: &CheckoutId) -> Result<Checkout, CheckoutError> {
+        self.show(caller, id).await?;
         let reads = Reads::none().checkout(CheckoutKey::Id(id.clone()));
         let (id, caller) = (id.clone(), caller.clone());
         let (terms, now) = (self.terms.clone(), self.clock.now());

@@ -268,14 +268,14 @@ impl Books {
                 if fits {
                     self.forget_names(before.as_ref());
                     self.load(record.clone());
-                    undo.push(Undo::Record(key, before));
+                    undo.push(Undo::Record(key, before.map(Box::new)));
                 }
                 fits
             }
             Write::Purge(id) => {
                 let key = RecordKey::Checkout(id.clone());
                 let Some(before) = self.records.remove(&key) else { return false };
-                undo.push(Undo::Record(key, Some(before)));
+                undo.push(Undo::Record(key, Some(Box::new(before))));
                 if self.purged.insert(id.clone()) {
                     undo.push(Undo::Purged(id.clone()));
                 }
@@ -308,7 +308,7 @@ impl Books {
                 let after = self.records.remove(&key);
                 self.forget_names(after.as_ref());
                 if let Some(record) = before {
-                    self.load(record);
+                    self.load(*record);
                 }
             }
             Undo::Purged(id) => drop(self.purged.remove(&id)),
@@ -339,7 +339,7 @@ impl Books {
 
 /// How one write is taken back.
 enum Undo {
-    Record(RecordKey, Option<Record>),
+    Record(RecordKey, Option<Box<Record>>),
     Purged(CheckoutId),
     Attempt(TransId, Option<PaymentId>),
     Prepare(PrepareId),

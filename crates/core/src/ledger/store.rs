@@ -6,6 +6,7 @@ use super::outbox::{EffectRow, EffectState, Retry};
 use super::plan::{Kind, Plan, Record, RecordKey};
 use super::query::{Census, Cursor, Due, Page, PaymentFilter};
 use super::reads::Reads;
+use crate::checkout::{CheckoutId, Owner};
 use crate::store::StoreError;
 use crate::time::Timestamp;
 use async_trait::async_trait;
@@ -94,6 +95,9 @@ pub trait LedgerStore: Send + Sync + 'static {
 
     /// Loads without locking, for showing only.
     async fn look(&self, reads: &Reads) -> Result<Books, StoreError>;
+
+    /// Whose a checkout is, and nothing else: a stranger's question costs the same whether there is such a row or not.
+    async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError>;
 
     /// Rows that a timer has to look at, the longest due first.
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError>;

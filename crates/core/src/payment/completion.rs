@@ -20,7 +20,7 @@ enum Target {
     /// The tier itself.
     Tier,
     /// The checkout it was for, or the one that took its place.
-    Checkout(Checkout),
+    Checkout(Box<Checkout>),
     /// Nothing.
     Nothing(RefundReason),
 }
@@ -67,7 +67,7 @@ fn target_of(draft: &Draft<'_>, terms: &Terms, payment: &Payment) -> Target {
     let Some(row) = draft.checkout(id) else { return Target::Nothing(RefundReason::Missing) };
     match &row.state {
         CheckoutState::Active | CheckoutState::Completed { payment: None, .. } => {
-            Target::Checkout(row.clone())
+            Target::Checkout(Box::new(row.clone()))
         }
         CheckoutState::Expired { .. } => {
             // What continues it, or what it continued, may have been bought since.
@@ -76,7 +76,7 @@ fn target_of(draft: &Draft<'_>, terms: &Terms, payment: &Payment) -> Target {
             if linked.any(|other| matches!(other.state, CheckoutState::Completed { .. })) {
                 Target::Nothing(RefundReason::AlreadyPaid)
             } else {
-                Target::Checkout(row.clone())
+                Target::Checkout(Box::new(row.clone()))
             }
         }
         CheckoutState::Completed { .. }
@@ -84,7 +84,7 @@ fn target_of(draft: &Draft<'_>, terms: &Terms, payment: &Payment) -> Target {
             Target::Nothing(RefundReason::AlreadyPaid)
         }
         CheckoutState::Invalidated { .. } => successor_of(draft, row, payment)
-            .map_or(Target::Nothing(RefundReason::Superseded), Target::Checkout),
+            .map_or(Target::Nothing(RefundReason::Superseded), |row| Target::Checkout(Box::new(row))),
     }
 }
 
@@ -111,7 +111,13 @@ fn complete_checkout(draft: &mut Draft<'_>, terms: &Terms, row: &Checkout, payme
     let step = row.on(&CheckoutEvent::Complete(payment.cloned()), Money::Still, now);
     let CheckoutStep::To(state) = step else { return };
     let mut done = draft.checkout(&row.id).unwrap_or(row).moved(state, now);
-    done.coupon = consume_hold(draft, done.coupon.take());
+    done.coupon = match done.coupon.take() {
+        // Nobody has paid: a use that was given back is spent only where there is still one.
+        Some(hold) if payment.is_none() && hold.state == HoldState::Released && !has_room(draft, &hold) => {
+            Some(hold)
+        }
+        hold => consume_hold(draft, hold),
+    };
     draft.put(Record::Checkout(done.clone()));
     displace_payments(draft, terms, &row.id, ExpireReason::CheckoutEnded, payment);
     // The same choice, renewed: nobody pays for it twice.
@@ -243,6 +249,10 @@ fn consume_hold(draft: &mut Draft<'_>, hold: Option<CouponHold>) -> Option<Coupo
         draft.put(Record::Coupon(spent));
     }
     Some(CouponHold { state: HoldState::Consumed, ..hold })
+}
+
+fn has_room(draft: &Draft<'_>, hold: &CouponHold) -> bool {
+    draft.coupon(&hold.coupon).is_some_and(super::Coupon::has_room)
 }
 
 /// A reserved use goes back.

@@ -160,10 +160,15 @@ impl Coupon {
     /// Whether one more use may be reserved at `now`.
     #[must_use]
     pub fn is_available(&self, now: Timestamp) -> bool {
-        let room = self.max_uses.is_none_or(|max| self.used + self.reserved < max);
         let begun = self.valid_from.is_none_or(|from| now >= from);
         let over = self.valid_until.is_some_and(|until| now >= until);
-        self.standing == Standing::Active && room && begun && !over
+        self.standing == Standing::Active && self.has_room() && begun && !over
+    }
+
+    /// Whether one more use is within its limit.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.max_uses.is_none_or(|max| self.used + self.reserved < max)
     }
 
     /// With one use more reserved.

@@ -244,10 +244,9 @@ impl Wish {
         let amount = self.amount.ok_or(CreateError::InvalidAmount)?;
         let trusted = !matches!(self.caller, Caller::Browser(_));
         match &terms.catalogue {
-            Some(catalogue) if !catalogue.sells_at(amount) => Err(CreateError::InvalidAmount),
-            Some(catalogue) => Ok(Price::full(amount, catalogue.currency)),
+            Some(catalogue) if catalogue.sells_at(amount) => Ok(Price::full(amount, catalogue.currency)),
             None if trusted => Ok(Price::full(amount, terms.currency)),
-            None => Err(CreateError::InvalidAmount),
+            Some(_) | None => Err(CreateError::InvalidAmount),
         }
     }
 

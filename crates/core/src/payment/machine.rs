@@ -305,7 +305,7 @@ impl Payment {
                 _ => Step::stay(reply),
             };
         }
-        let ask = (reply != Reply::Silent).then(|| Ask { at: now, times: 0 });
+        let ask = (reply != Reply::Silent).then_some(Ask { at: now, times: 0 });
         let mut flagged = Self { ask, ..self.again(now) };
         flagged.flags.cancel_after_success = true;
         Step::to(flagged, reply)

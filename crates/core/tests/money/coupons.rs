@@ -239,3 +239,24 @@ fn an_operator_makes_and_switches_coupons() {
     assert!(quote().is_none(), "no more");
     world.check();
 }
+
+#[test]
+fn a_declaration_never_uses_more_than_there_is() {
+    let world = World::new();
+    let coupon = once(&world, Discount::Percentage(25));
+    let first = world.open(&browser('a'), wants_with("basic", "ONCE")).checkout;
+    let link = world.pay(&browser('a'), pays_for(&first.id)).payment;
+    let number = world.prepared(&link, 1);
+    run(world.payments.told(&link.id, Verdict::NotPaid)).unwrap();
+    world.clock.advance(DAY);
+    run(world.checkouts.sweep(10)).unwrap();
+    let second = world.open(&browser('b'), wants_with("basic", "ONCE")).checkout;
+    run(world.checkouts.complete(&browser('b'), &second.id)).unwrap();
+    run(world.checkouts.complete(&browser('a'), &first.id)).unwrap();
+    assert_eq!(world.uses(&coupon.id), (1, 0), "nobody paid for the second use");
+    // Money that comes late does, and says so.
+    world.complete(&link, 1, number);
+    assert_eq!(world.uses(&coupon.id), (2, 0));
+    assert!(world.payment(&link.id).flags.coupon_overflow);
+    world.check();
+}

@@ -2,7 +2,6 @@
 //! what is stored in the end is what is stored without a fault.
 
 use crate::ledger::Fault;
-use crate::tables::Tables;
 use crate::world::{
     DAY, HOUR, World, backend, browser, cookie, guest, message, pays_for, pays_for_tier, run, user, wants,
 };
@@ -233,15 +232,23 @@ fn people() -> Vec<Case> {
 }
 
 /// What is stored, without the names that chance gives: a repeated request draws new ones, and may use them.
-fn end_state(world: &World) -> (Vec<String>, Vec<(UserId, String)>, usize, usize, Vec<String>) {
-    let tables: Tables = world.ledger.tables();
+#[derive(Debug, PartialEq, Eq)]
+struct EndState {
+    rows: Vec<String>,
+    users: Vec<(UserId, String)>,
+    /// Names purged, uses of coupons, attempts, messages.
+    kept: [usize; 4],
+    told: Vec<String>,
+    audited: Vec<String>,
+}
+
+fn end_state(world: &World) -> EndState {
+    let tables = world.ledger.tables();
     let mut rows: Vec<String> = tables.records.values().map(described).collect();
     rows.sort();
-    let (audit, _) = world.ledger.audited();
-    let users = tables.users.into_iter().collect();
-    let mut topics = world.topics();
-    topics.extend(audit.into_iter().map(|row| row.event));
-    (rows, users, tables.purged.len(), tables.uses.len() + tables.attempts.len() + tables.inbox.len(), topics)
+    let kept = [tables.purged.len(), tables.uses.len(), tables.attempts.len(), tables.inbox.len()];
+    let audited = world.ledger.audited().0.into_iter().map(|row| row.event).collect();
+    EndState { rows, users: tables.users.into_iter().collect(), kept, told: world.topics(), audited }
 }
 
 fn described(record: &Record) -> String {

@@ -5,7 +5,7 @@ use crate::tables::Tables;
 use async_trait::async_trait;
 use sessile_core::StoreError;
 use sessile_core::Timestamp;
-use sessile_core::checkout::{Checkout, CheckoutState};
+use sessile_core::checkout::{Checkout, CheckoutId, CheckoutState, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
     PaymentFilter, Reads, Record, RecordKey, Retry, Sheet, Work, settle,
@@ -287,6 +287,12 @@ impl LedgerStore for MemoryLedger {
     async fn look(&self, reads: &Reads) -> Result<Books, StoreError> {
         let (inner, fault) = self.called()?;
         replied(inner.tables.seen_by(reads), fault)
+    }
+
+    async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError> {
+        let (inner, fault) = self.called()?;
+        let found = inner.tables.checkouts().find(|row| row.id == *checkout).map(|row| row.owner.clone());
+        replied(found, fault)
     }
 
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {

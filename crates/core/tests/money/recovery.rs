@@ -180,3 +180,16 @@ fn a_chain_of_renewals_has_one_end() {
     assert!(tables.checkouts().all(|row| row.state != CheckoutState::Active));
     world.check();
 }
+
+#[test]
+fn an_overdue_one_beside_it_expires_with_it() {
+    let world = World::new();
+    let old = expired(&world, &browser('a'));
+    let other = world.open(&browser('a'), wants("pro")).checkout;
+    world.clock.advance(DAY);
+    let renewed = world.recover(&browser('a'), Some(&old.id)).unwrap();
+    assert_eq!(world.checkout(&other.id).state.name(), "expired");
+    assert_eq!(renewed.renewed_from, Some(old.id));
+    assert_eq!(actives(&world, &Owner::user(user('a'))), 1);
+    world.check();
+}

@@ -2,6 +2,7 @@
 
 use crate::till::Till;
 use async_trait::async_trait;
+use sessile_core::checkout::{CheckoutId, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Broken, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
     PaymentFilter, Reads, Record, RecordKey, Retry, Work,
@@ -45,6 +46,10 @@ impl LedgerStore for Changed {
             changed.load(record);
         }
         Ok(changed)
+    }
+
+    async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError> {
+        self.ledger.owner_of(checkout).await
     }
 
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {

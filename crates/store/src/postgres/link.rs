@@ -28,44 +28,77 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Socket = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
+/// A statement of a flight is planned anew after this many runs, and then each time it has run four times as often: a
+/// plan that was made while a table was small must not stay when it has grown.
+const PLANNED_ANEW_AFTER: u64 = 16;
+const PLANNED_ANEW_FACTOR: u64 = 4;
+
 /// A connection and the statements that are prepared on it.
 pub(crate) struct Link {
     pub(crate) client: Client,
-    statements: HashMap<Arc<str>, Statement>,
+    statements: HashMap<Arc<str>, Prepared>,
+}
+
+struct Prepared {
+    statement: Statement,
+    runs: u64,
+    anew_at: u64,
+}
+
+impl Prepared {
+    const fn new(statement: Statement) -> Self {
+        Self { statement, runs: 0, anew_at: PLANNED_ANEW_AFTER }
+    }
+
+    /// Counts a run; whether it has to be planned anew before.
+    const fn is_worn(&mut self) -> bool {
+        self.runs += 1;
+        self.runs > self.anew_at
+    }
+
+    fn renew(&mut self, statement: Statement) {
+        self.statement = statement;
+        self.anew_at *= PLANNED_ANEW_FACTOR;
+    }
 }
 
 impl Link {
     /// A statement prepared on this connection.
     pub(super) async fn prepared(&mut self, sql: &str, types: &[Type]) -> Result<Statement, Error> {
-        if let Some(statement) = self.statements.get(sql) {
-            return Ok(statement.clone());
+        if let Some(known) = self.statements.get(sql) {
+            return Ok(known.statement.clone());
         }
         let statement = self.client.prepare_typed(sql, types).await?;
-        self.statements.insert(sql.into(), statement.clone());
+        self.statements.insert(sql.into(), Prepared::new(statement.clone()));
         Ok(statement)
     }
 
-    /// Prepares at once whatever of these is not prepared yet.
+    /// Prepares at once whatever of these is not prepared yet, or was too long ago.
     pub(super) async fn prepare_all(
         &mut self,
         wanted: impl Iterator<Item = (&str, &[Type])>,
     ) -> Result<(), Error> {
+        let known = &mut self.statements;
         let missing: Vec<(&str, &[Type])> =
-            wanted.filter(|(sql, _)| !self.statements.contains_key(*sql)).collect();
+            wanted.filter(|(sql, _)| known.get_mut(*sql).is_none_or(Prepared::is_worn)).collect();
         if missing.is_empty() {
             return Ok(());
         }
         let client = &self.client;
         let made = join_all(missing.iter().map(|(sql, types)| client.prepare_typed(sql, types))).await;
         for ((sql, _), statement) in missing.into_iter().zip(made) {
-            self.statements.insert(sql.into(), statement?);
+            let statement = statement?;
+            match self.statements.get_mut(sql) {
+                Some(known) => known.renew(statement),
+                None => drop(self.statements.insert(sql.into(), Prepared::new(statement))),
+            }
         }
         Ok(())
     }
 
     /// A statement that [`Link::prepare_all`] has prepared.
     pub(super) fn known(&self, sql: &str) -> Option<&Statement> {
-        self.statements.get(sql)
+        self.statements.get(sql).map(|known| &known.statement)
     }
 }
 

@@ -11,7 +11,7 @@ use sessile_core::payment::Reply as Answer;
 use sessile_core::payment::{
     Consequence, Disposition, FailReason, Grant, HoldState, Payment, PaymentEvent, PaymentState, Verdict,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A rule about steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,11 +133,13 @@ fn is_purgeable(before: &Tables, id: &sessile_core::checkout::CheckoutId, now: T
 
 /// The audit of this step tells every row that changed, as it is now, and no other.
 fn is_told(before: &Tables, after: &Tables, audit: &[AuditRow]) -> bool {
-    let changed = after.records.iter().filter(|(key, row)| before.records.get(key) != Some(row));
+    let changed = || after.records.iter().filter(|(key, row)| before.records.get(key) != Some(row));
     let mut replay = Replay::default();
-    verify(AuditHead::default(), audit).is_ok()
-        && replay.read(audit).is_ok()
-        && replay.compare(changed.map(|(_, row)| row.clone())).is_ok()
+    let readable = verify(AuditHead::default(), audit).is_ok() && replay.read(audit).is_ok();
+    let told: BTreeSet<RecordKey> = replay.rows().map(Record::key).collect();
+    readable
+        && changed().map(|(key, _)| key).eq(&told)
+        && replay.compare(changed().map(|(_, row)| row.clone())).is_ok()
         && replay.finish().is_ok()
 }
 

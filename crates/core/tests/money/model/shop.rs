@@ -1,6 +1,6 @@
 //! A world of the model: who may do what in it, the state it is in, and which steps lead on from there.
 
-use super::rules::{Rule, always};
+use super::rules::{Holds, Rule, always};
 use super::steps::step;
 use super::wire::{Attempt, Money, Wires};
 use crate::tables::Tables;
@@ -33,7 +33,7 @@ pub(crate) struct Shop {
     /// A rule that is broken on purpose.
     pub(crate) sabotage: Option<Sabotage>,
     /// What must be reachable, or the world is too small to mean anything.
-    pub(crate) reaches: Vec<(&'static str, fn(&Shop, &State) -> bool)>,
+    pub(crate) reaches: Vec<(&'static str, Holds)>,
     pub(crate) terms: Arc<Terms>,
 }
 
@@ -56,6 +56,8 @@ pub(crate) enum May {
     Reconcile,
     /// The provider says "not paid" about money that it takes later.
     Mistake,
+    /// The provider does not hear that we accepted an attempt.
+    LoseReplies,
     /// The provider cancels what it had confirmed.
     CancelPaid,
     /// The tier is bought, without a checkout, by two different requests of one user.
@@ -155,13 +157,12 @@ impl Shop {
             if payments < self.payments_max {
                 actions.push(Action::Pay(id.clone()));
             }
-            let beside: [(May, fn(CheckoutId) -> Action); 3] = [
-                (May::Validate, Action::Validate),
-                (May::Declare, Action::Declare),
-                (May::CancelCheckout, Action::CancelCheckout),
+            let beside = [
+                (May::Validate, Action::Validate(id.clone())),
+                (May::Declare, Action::Declare(id.clone())),
+                (May::CancelCheckout, Action::CancelCheckout(id.clone())),
             ];
-            actions
-                .extend(beside.iter().filter(|(may, _)| self.allows(*may)).map(|(_, make)| make(id.clone())));
+            actions.extend(beside.into_iter().filter(|(may, _)| self.allows(*may)).map(|(_, action)| action));
         }
         if self.allows(May::BuyTier) && payments < self.payments_max {
             actions.extend([Action::BuyTier(0), Action::BuyTier(1)]);
@@ -174,8 +175,9 @@ impl Shop {
             let next = i64::try_from(mine).unwrap_or(i64::MAX);
             if next < self.attempts_max {
                 let trans = TransId(number_of(state, payment) * 10 + next);
-                for reply in [Reply::Arrives, Reply::IsLost] {
-                    actions.push(Action::Prepare(payment.order.clone(), trans, reply));
+                actions.push(Action::Prepare(payment.order.clone(), trans, Reply::Arrives));
+                if self.allows(May::LoseReplies) {
+                    actions.push(Action::Prepare(payment.order.clone(), trans, Reply::IsLost));
                 }
             }
         }

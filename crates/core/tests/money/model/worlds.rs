@@ -68,6 +68,7 @@ fn a_provider_at_its_worst() {
                 May::Sweep,
                 May::Reconcile,
                 May::Mistake,
+                May::LoseReplies,
                 May::CancelPaid,
                 May::CancelPayment,
                 May::AskRefund,
@@ -93,7 +94,14 @@ fn a_checkout_that_comes_back() {
             checkouts_max: 2,
             payments_max: 2,
             moments: vec![Duration::ZERO, DAY, 9 * DAY],
-            may: vec![May::Sweep, May::Recover, May::Validate, May::Reconcile, May::Mistake],
+            may: vec![
+                May::Sweep,
+                May::Recover,
+                May::Validate,
+                May::Reconcile,
+                May::Mistake,
+                May::LoseReplies,
+            ],
             reaches: vec![
                 ("a held checkout", |shop, s| {
                     s.tables.payments().any(|p| p.state.is_processing())
@@ -117,6 +125,26 @@ fn a_checkout_that_comes_back() {
     );
 }
 
+/// Tabs that open, recover by name and without, and look, while one day after the other goes by.
+#[test]
+fn tabs_of_different_days() {
+    explore(
+        "tabs",
+        Shop {
+            choices: vec![('a', "basic", false), ('a', "pro", false)],
+            checkouts_max: 3,
+            payments_max: 1,
+            moments: vec![Duration::ZERO, DAY, 2 * DAY],
+            may: vec![May::Sweep, May::Recover, May::Validate],
+            reaches: vec![("a renewal of a renewal", |_, s| {
+                let renewed = |id| s.tables.checkouts().any(|row| row.id == id && row.renewed_from.is_some());
+                s.tables.checkouts().any(|row| row.renewed_from.clone().is_some_and(renewed))
+            })],
+            ..world()
+        },
+    );
+}
+
 /// Two requests for the tier, one of them with a coupon of one use.
 #[test]
 fn a_tier_bought_twice() {
@@ -134,7 +162,7 @@ fn a_tier_bought_twice() {
     );
 }
 
-/// Two packages and back, an application that declares, an operator who ends things.
+/// Two packages and back, in two tabs.
 #[test]
 fn a_buyer_who_changes_their_mind() {
     explore(
@@ -144,7 +172,8 @@ fn a_buyer_who_changes_their_mind() {
             coupon: Some(Discount::Percentage(25)),
             checkouts_max: 3,
             payments_max: 2,
-            may: vec![May::Reconcile, May::Mistake, May::Declare, May::CancelCheckout],
+            moments: vec![Duration::ZERO, HOUR],
+            may: vec![May::Sweep, May::Reconcile, May::Mistake, May::LoseReplies],
             reaches: vec![
                 ("superseded money goes back", |_, s| went_back(s, RefundReason::Superseded)),
                 ("money is allocated to an equal successor", |_, s| {
@@ -161,7 +190,7 @@ fn a_buyer_who_changes_their_mind() {
     );
 }
 
-/// Two buyers and one coupon of one use.
+/// Two buyers and one coupon of one use; an application that declares, a buyer and an operator who stop things.
 #[test]
 fn a_coupon_that_two_want() {
     explore(
@@ -170,9 +199,16 @@ fn a_coupon_that_two_want() {
             choices: vec![('a', "basic", true), ('b', "basic", true)],
             coupon: Some(Discount::Percentage(25)),
             checkouts_max: 2,
-            payments_max: 2,
+            payments_max: 1,
             moments: vec![Duration::ZERO, DAY],
-            may: vec![May::Sweep, May::Reconcile, May::Mistake],
+            may: vec![
+                May::Sweep,
+                May::Reconcile,
+                May::Mistake,
+                May::Declare,
+                May::CancelPayment,
+                May::CancelCheckout,
+            ],
             reaches: vec![("a coupon overflows, and is audited", |_, s| {
                 s.tables.payments().any(|payment| payment.flags.coupon_overflow)
             })],

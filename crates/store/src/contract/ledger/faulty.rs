@@ -3,6 +3,7 @@
 
 use crate::contract::faulty::{Fault, Moment};
 use async_trait::async_trait;
+use sessile_core::checkout::{CheckoutId, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
     PaymentFilter, Reads, Record, RecordKey, Retry, Work,
@@ -66,6 +67,10 @@ impl LedgerStore for FaultyLedger {
 
     async fn look(&self, reads: &Reads) -> Result<Books, StoreError> {
         self.pass(self.inner.look(reads)).await
+    }
+
+    async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError> {
+        self.pass(self.inner.owner_of(checkout)).await
     }
 
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {

@@ -121,13 +121,12 @@ impl Keys {
         self.attempts.len() + self.prepares.len() + self.inbox.len() + self.checkouts.len() > 0
     }
 
-    /// Attempts, numbers of ours, providers, digests of their messages, and names of checkouts.
+    /// Attempts, numbers of ours, messages as provider and digest, and names of checkouts.
     pub(super) fn memory(&self) -> Vec<Value<'_>> {
-        let providers: BTreeSet<&str> = self.inbox.iter().map(|inbound| inbound.provider).collect();
         vec![
             Box::new(self.attempts.iter().map(|trans| trans.0.to_string()).collect::<Vec<_>>()),
             Box::new(self.prepares.iter().map(|prepare| prepare.get()).collect::<Vec<_>>()),
-            Box::new(providers.into_iter().collect::<Vec<_>>()),
+            Box::new(self.inbox.iter().map(|inbound| inbound.provider).collect::<Vec<_>>()),
             Box::new(self.inbox.iter().map(|inbound| inbound.digest.as_str()).collect::<Vec<_>>()),
             Box::new(self.checkouts.iter().map(CheckoutId::as_str).collect::<Vec<_>>()),
         ]

@@ -5,8 +5,9 @@ use super::engine::Engine;
 use super::loads::query;
 use super::wire::Moment;
 use crate::postgres::connect::{Query, Value};
-use sessile_core::checkout::{Checkout, CheckoutId};
+use sessile_core::checkout::{Checkout, CheckoutId, GuestHash, Owner};
 use sessile_core::ledger::{Census, Cursor, Due, Kind, PAGE_MAX, Page, PaymentFilter, Record, RecordKey};
+use sessile_core::login::UserId;
 use sessile_core::payment::{Coupon, Grant, Payment, PaymentId, Refund, RefundId};
 use sessile_core::{StoreError, Timestamp};
 use tokio_postgres::Row;
@@ -30,6 +31,7 @@ pub(super) struct Lists {
     refunds: Query,
     purges: Query,
     census: Query,
+    owner: String,
 }
 
 impl Lists {
@@ -49,7 +51,20 @@ impl Lists {
             ),
             purges: at(due_purges(s)),
             census: census(s),
+            owner: format!("select user_id::text, guest_hash from {s}.checkout_sessions where id = $1"),
         }
+    }
+
+    pub(super) async fn owner_of(
+        &self,
+        engine: &Engine,
+        checkout: &CheckoutId,
+    ) -> Result<Option<Owner>, StoreError> {
+        let rows = engine.database.query(&self.owner, &[(&checkout.as_str(), Type::TEXT)]).await?;
+        Ok(rows.first().map(|row| Owner {
+            user: row.get::<_, Option<String>>(0).and_then(UserId::parse),
+            guest: row.get::<_, Option<&str>>(1).and_then(GuestHash::parse),
+        }))
     }
 
     pub(super) async fn due(

@@ -306,20 +306,27 @@ fn links(s: &str) -> Query {
     query(sql, vec![Type::TEXT_ARRAY; 11])
 }
 
-/// What is remembered for ever. Numbers of attempts that an older application took stand only in its payments.
+/// What is remembered for ever. Numbers of attempts that an older application took stand only in its payments. A key of
+/// two columns is looked up one by one: with `= any` a plan may use its first column alone, which is always the same.
 fn memory(s: &str) -> Query {
     let sql = format!(
         "select 'attempt', click_trans_id::text, id::text from {s}.payment_sessions
          where click_trans_id = any($1::text[])
          union all
-         select 'attempt', click_trans_id::text, payment_id from {s}.payment_attempts
-         where provider = '{PROVIDER}' and click_trans_id = any($1::text[]::int8[])
+         select 'attempt', a.click_trans_id::text, a.payment_id
+         from unnest($1::text[]::int8[]) k (number) cross join lateral (
+           select click_trans_id, payment_id from {s}.payment_attempts
+           where provider = '{PROVIDER}' and click_trans_id = k.number limit 1
+         ) a
          union all
          select 'prepare', merchant_prepare_id::text, '' from {s}.payment_attempts
          where merchant_prepare_id = any($2::int8[])
          union all
-         select 'seen', provider, dedupe_key from {s}.provider_inbox
-         where provider = any($3::text[]) and dedupe_key = any($4::text[])
+         select 'seen', i.provider, i.dedupe_key
+         from unnest($3::text[], $4::text[]) k (provider, dedupe_key) cross join lateral (
+           select provider, dedupe_key from {s}.provider_inbox
+           where provider = k.provider and dedupe_key = k.dedupe_key limit 1
+         ) i
          union all
          select 'purged', id, '' from {s}.sessile_tombstones where id = any($5::text[])"
     );

@@ -28,6 +28,7 @@ use engine::Engine;
 use journal::Journal;
 use lists::Lists;
 use outbox::Outbox;
+use sessile_core::checkout::{CheckoutId, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
     PaymentFilter, Reads, Record, RecordKey, Retry, Work,
@@ -126,6 +127,10 @@ impl LedgerStore for PostgresLedger {
 
     async fn look(&self, reads: &Reads) -> Result<Books, StoreError> {
         self.looks.ask(reads.clone()).await.map(Arc::unwrap_or_clone)
+    }
+
+    async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError> {
+        self.lists.owner_of(&self.engine, checkout).await
     }
 
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {

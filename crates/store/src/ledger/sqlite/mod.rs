@@ -25,11 +25,13 @@ use crate::sqlite::file::{Manners, SqliteFile};
 use crate::users::{SqliteUsers, create_tables};
 use async_trait::async_trait;
 use desk::{Desk, Setup};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
+use sessile_core::checkout::{CheckoutId, GuestHash, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
     PaymentFilter, Reads, Record, RecordKey, Retry, Work,
 };
+use sessile_core::login::UserId;
 use sessile_core::{StoreError, Timestamp};
 use std::fmt;
 use std::path::Path;
@@ -121,6 +123,19 @@ impl LedgerStore for SqliteLedger {
 
     async fn look(&self, reads: &Reads) -> Result<Books, StoreError> {
         self.read(|desk| at_one_moment(desk.db, || load::load(desk, reads)))
+    }
+
+    async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError> {
+        let sql = "SELECT user_id, guest_hash FROM checkout_sessions WHERE id = ?1";
+        let found = self.read(|desk| {
+            let mut select = desk.db.prepare_cached(sql)?;
+            let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            select.query_row([checkout.as_str()], pair).optional()
+        })?;
+        Ok(found.map(|(user, guest): (Option<String>, Option<String>)| Owner {
+            user: user.and_then(UserId::parse),
+            guest: guest.as_deref().and_then(GuestHash::parse),
+        }))
     }
 
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {
