@@ -47,7 +47,7 @@ impl Ours {
             paydoc: PaydocId(purchase.trans),
             word: Word::Amount(Some(amount)),
             step,
-            inbound: Inbound { provider: "click", digest: format!("{what}-{}", created.payment.order.as_str()) },
+            inbound: Inbound { provider: "click", digest: format!("{}.{what}", created.payment.order.as_str()) },
         };
         let prepared = self.payments.hear(message(ProviderStep::Prepare, "p")).await?;
         let Some(Reply::Prepared(prepare)) = prepared.reply else { anyhow::bail!("not prepared: {prepared:?}") };

@@ -1,14 +1,14 @@
 //! Names of checkouts and of guests.
 
 use crate::entropy::{Entropy, NoEntropy};
-use crate::id::{digest_of, random_id, random_text, text_id};
+use crate::id::{digest_of, random_text, text_id, timed_id};
 use std::fmt;
 
 text_id! {
     /// One choice of a buyer. Another choice is another id.
     CheckoutId
 }
-random_id!(CheckoutId, "cs_");
+timed_id!(CheckoutId, "cs_");
 
 text_id! {
     /// What a guest's anonymous cookie hashes to; the token itself is never stored.

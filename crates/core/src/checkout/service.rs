@@ -372,7 +372,7 @@ impl Checkouts {
     }
 
     fn new_id(&self) -> Result<CheckoutId, StoreError> {
-        CheckoutId::generate(&*self.entropy).map_err(StoreError::unavailable)
+        CheckoutId::generate(self.clock.now(), &*self.entropy).map_err(StoreError::unavailable)
     }
 }
 

@@ -64,7 +64,8 @@ impl<'a> Draft<'a> {
             Effect::Webhook { topic, .. } => topic.as_str(),
             other => other.kind().name(),
         };
-        let id = format!("evt_{}", &digest_of(&[what, subject, &version.to_string()])[..32]);
+        // Behind the subject's own id, which sorts by time.
+        let id = format!("evt_{subject}_{}", &digest_of(&[what, subject, &version.to_string()])[..12]);
         self.plan.effects.push(NewEffect { id, effect });
     }
 

@@ -1,14 +1,15 @@
 //! Names of payments, and of what providers call their own side of one.
 
 use crate::entropy::{Entropy, NoEntropy};
-use crate::id::{random_id, text_id};
+use crate::id::{text_id, timed_id};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 text_id! {
     /// One attempt of a buyer to pay.
     PaymentId
 }
-random_id!(PaymentId, "pay_");
+timed_id!(PaymentId, "pay_");
 
 text_id! {
     /// What the provider knows a payment by (`merchant_trans_id`, the order). Opaque: it says nothing about the user.
@@ -19,7 +20,7 @@ text_id! {
     /// A coupon's row; what people type is its code.
     CouponId
 }
-random_id!(CouponId, "cpn_");
+timed_id!(CouponId, "cpn_");
 
 text_id! {
     /// Money going back.
@@ -29,22 +30,22 @@ text_id! {
 /// Characters of an [`OrderId`] that we make.
 pub const ORDER_CHARS: usize = 24;
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
-const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 impl OrderId {
-    /// 24 lower-case letters and digits, the first and the last a letter: 123 random bits. Click's signature does not
+    /// 24 lower-case letters and digits, the first and the last a letter: four that turn with the seconds, so that what is
+    /// made together lies together in the index, and twenty random ones (102 bits). Click's signature does not
     /// separate its fields, so that an order has one length and ends in letters keeps every signed text unambiguous.
     ///
     /// # Errors
     /// [`NoEntropy`] when the operating system gives no random bytes.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
-        let mut text = String::with_capacity(ORDER_CHARS);
+    pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
+        let mut text = turning(now);
         let mut bytes = [0_u8; 64];
         while text.len() < ORDER_CHARS {
             entropy.fill(&mut bytes)?;
             for byte in bytes {
-                let edge = text.is_empty() || text.len() == ORDER_CHARS - 1;
-                let letters: &[u8] = if edge { LETTERS } else { ALPHABET };
+                let letters: &[u8] = if text.len() == ORDER_CHARS - 1 { LETTERS } else { ALPHABET };
                 if text.len() < ORDER_CHARS
                     && let Some(letter) = unbiased(letters, byte)
                 {
@@ -54,6 +55,16 @@ impl OrderId {
         }
         Ok(Self(text.into()))
     }
+}
+
+/// A letter and three more characters that sort by the second, over and over again every two weeks.
+fn turning(now: Timestamp) -> String {
+    let seconds = now.unix_seconds().unsigned_abs();
+    let digit = |place: u32, base: &[u8]| {
+        let at = seconds / 36_u64.pow(place) % base.len() as u64;
+        char::from(base[usize::try_from(at).unwrap_or(0)])
+    };
+    [digit(3, LETTERS), digit(2, ALPHABET), digit(1, ALPHABET), digit(0, ALPHABET)].into_iter().collect()
 }
 
 /// The letter that a random byte stands for; `None` for the bytes that would favour some letters.
@@ -91,6 +102,17 @@ pub struct PaydocId(pub i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PrepareId(i64);
 
+/// How many numbers there are.
+const RANGE: u64 = (PrepareId::MAX - PrepareId::MIN + 1).unsigned_abs();
+/// How many of them belong to one second.
+const STRETCH: u64 = 16 * 1024;
+
+fn random_below(limit: u64, entropy: &dyn Entropy) -> Result<u64, NoEntropy> {
+    let mut bytes = [0_u8; 8];
+    entropy.fill(&mut bytes)?;
+    Ok(u64::from_be_bytes(bytes) % limit)
+}
+
 impl PrepareId {
     /// The smallest one.
     pub const MIN: i64 = 1_000_000_000;
@@ -103,16 +125,26 @@ impl PrepareId {
         if number < Self::MIN || number > Self::MAX { None } else { Some(Self(number)) }
     }
 
-    /// A random one. The range is small: whoever stores it checks that it is free.
+    /// A random one within the stretch of the range that belongs to this second, so that what is made together lies
+    /// together in the index. The range is small: whoever stores it checks that it is free.
     ///
     /// # Errors
     /// [`NoEntropy`] when the operating system gives no random bytes.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
-        let mut bytes = [0_u8; 8];
-        entropy.fill(&mut bytes)?;
-        let range = (Self::MAX - Self::MIN + 1).unsigned_abs();
-        let offset = u64::from_be_bytes(bytes) % range;
-        Ok(Self(Self::MIN + i64::try_from(offset).unwrap_or(0)))
+    pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
+        let begin = now.unix_seconds().unsigned_abs().wrapping_mul(STRETCH);
+        Ok(Self::at(begin + random_below(STRETCH, entropy)?))
+    }
+
+    /// A random one of the whole range.
+    ///
+    /// # Errors
+    /// [`NoEntropy`] when the operating system gives no random bytes.
+    pub fn anywhere(entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
+        random_below(RANGE, entropy).map(Self::at)
+    }
+
+    fn at(offset: u64) -> Self {
+        Self(Self::MIN + i64::try_from(offset % RANGE).unwrap_or(0))
     }
 
     /// The number.
@@ -130,7 +162,7 @@ mod tests {
     #[test]
     fn orders_have_one_shape() {
         for _ in 0..200 {
-            let order = OrderId::generate(&OsEntropy).unwrap();
+            let order = OrderId::generate(Timestamp::from_unix_ms(1_763_700_000_000), &OsEntropy).unwrap();
             let text = order.as_str().as_bytes();
             assert_eq!(text.len(), ORDER_CHARS);
             assert!(text[0].is_ascii_lowercase() && text[23].is_ascii_lowercase());
@@ -142,7 +174,7 @@ mod tests {
     #[test]
     fn prepare_ids_have_ten_digits() {
         for _ in 0..200 {
-            let id = PrepareId::generate(&OsEntropy).unwrap();
+            let id = PrepareId::generate(Timestamp::from_unix_ms(1_763_700_000_000), &OsEntropy).unwrap();
             assert_eq!(PrepareId::new(id.get()), Some(id));
             assert_eq!(id.get().to_string().len(), 10);
         }

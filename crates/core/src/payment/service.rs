@@ -9,12 +9,12 @@ use super::machine::{PaymentEvent, Reply, Verdict, Word};
 use super::state::{Payment, PaymentState, RefundReason};
 use super::terms::Terms;
 use crate::checkout::{Caller, Owner};
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, NoEntropy};
 use crate::ledger::{
     Books, Decision, Draft, Due, Inbound, LedgerStore, Note, PaymentKey, Reads, Record, RecordKey, transact,
 };
 use crate::store::StoreError;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 use std::sync::Arc;
 
 /// Numbers of ours that are offered to one Prepare: the first that is free is taken.
@@ -112,7 +112,7 @@ impl Payments {
         &self.ledger
     }
 
-    pub(super) fn now(&self) -> crate::time::Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
@@ -128,12 +128,13 @@ impl Payments {
     /// [`CreateError`]; nothing changed then.
     pub async fn create(&self, caller: &Caller, new: NewPayment) -> Result<Created, CreateError> {
         let wish = Wish::new(caller, new)?;
+        let now = self.clock.now();
         let unavailable = |error| CreateError::Unavailable(StoreError::unavailable(error));
         let names = Names {
-            payment: PaymentId::generate(&*self.entropy).map_err(unavailable)?,
-            order: OrderId::generate(&*self.entropy).map_err(unavailable)?,
+            payment: PaymentId::generate(now, &*self.entropy).map_err(unavailable)?,
+            order: OrderId::generate(now, &*self.entropy).map_err(unavailable)?,
         };
-        let (terms, now) = (self.terms.clone(), self.clock.now());
+        let terms = self.terms.clone();
         let reads = wish.reads();
         transact(&*self.ledger, reads, now, move |books| wish.decide(books, &terms, &names, now)).await?
     }
@@ -143,13 +144,11 @@ impl Payments {
     /// # Errors
     /// [`StoreError::Unavailable`]: the provider is to repeat it.
     pub async fn hear(&self, message: ProviderMessage) -> Result<Answered, StoreError> {
-        let mut candidates = Vec::with_capacity(PREPARE_CANDIDATES);
-        if message.step == ProviderStep::Prepare {
-            for _ in 0..PREPARE_CANDIDATES {
-                let candidate = PrepareId::generate(&*self.entropy).map_err(StoreError::unavailable)?;
-                candidates.push(candidate);
-            }
-        }
+        let now = self.clock.now();
+        let candidates = match message.step {
+            ProviderStep::Prepare => self.candidates(now).map_err(StoreError::unavailable)?,
+            ProviderStep::Complete(_) => Vec::new(),
+        };
         let reads = Reads {
             payments: vec![PaymentKey::Order(message.order.clone())],
             attempts: vec![message.trans],
@@ -157,7 +156,7 @@ impl Payments {
             inbox: vec![message.inbound.clone()],
             ..Reads::none()
         };
-        let (terms, now) = (self.terms.clone(), self.clock.now());
+        let terms = self.terms.clone();
         transact(&*self.ledger, reads, now, move |books| {
             let mut decision = heard(books, &terms, &message, &candidates, now);
             if !books.was_seen(&message.inbound) {
@@ -167,6 +166,13 @@ impl Payments {
             decision
         })
         .await
+    }
+
+    /// Numbers for one Prepare: of this second's stretch first, of the whole range where that is crowded.
+    fn candidates(&self, now: Timestamp) -> Result<Vec<PrepareId>, NoEntropy> {
+        let near = (0..PREPARE_CANDIDATES / 2).map(|_| PrepareId::generate(now, &*self.entropy));
+        let far = (0..PREPARE_CANDIDATES / 2).map(|_| PrepareId::anywhere(&*self.entropy));
+        near.chain(far).collect()
     }
 
     /// A payment as its owner sees it. One whose time is over is never shown as pending, and is expired for good.
@@ -347,7 +353,7 @@ fn heard(
     terms: &Terms,
     message: &ProviderMessage,
     candidates: &[PrepareId],
-    now: crate::time::Timestamp,
+    now: Timestamp,
 ) -> Decision<Answered> {
     let Some(payment) = books.payment_by_order(&message.order) else { return unknown() };
     let &ProviderMessage { trans, paydoc, word, step, .. } = message;

@@ -32,7 +32,7 @@ pub(super) fn guest() -> GuestHash {
 }
 
 pub(super) fn attempt() -> Attempt {
-    let prepare = PrepareId::generate(&OsEntropy).must("a number");
+    let prepare = PrepareId::generate(Timestamp::from_unix_ms(1_900_000_000_000), &OsEntropy).must("a number");
     Attempt { trans: TransId(number()), paydoc: PaydocId(number()), prepare: Some(prepare) }
 }
 
@@ -43,7 +43,7 @@ pub(super) fn price() -> Price {
 /// An active checkout, made at `now`.
 pub(super) fn checkout(owner: Owner, now: Timestamp) -> Checkout {
     Checkout {
-        id: CheckoutId::generate(&OsEntropy).must("an id"),
+        id: CheckoutId::generate(Timestamp::from_unix_ms(1_900_000_000_000), &OsEntropy).must("an id"),
         owner,
         slot: "default".to_owned(),
         data: r#"{"selectedPackages":{"0":"basic"},"tracks":["a"]}"#.to_owned(),
@@ -62,11 +62,11 @@ pub(super) fn checkout(owner: Owner, now: Timestamp) -> Checkout {
 
 /// A pending payment of `user`, made at `now`.
 pub(super) fn payment(user: UserId, now: Timestamp) -> Payment {
-    let id = PaymentId::generate(&OsEntropy).must("an id");
+    let id = PaymentId::generate(Timestamp::from_unix_ms(1_900_000_000_000), &OsEntropy).must("an id");
     Payment {
         idempotency_key: format!("key:{}", id.as_str()),
         id,
-        order: OrderId::generate(&OsEntropy).must("an order"),
+        order: OrderId::generate(Timestamp::from_unix_ms(1_900_000_000_000), &OsEntropy).must("an order"),
         user,
         email: "ada@example.org".to_owned(),
         price: price(),
@@ -86,7 +86,7 @@ pub(super) fn payment(user: UserId, now: Timestamp) -> Payment {
 
 /// A coupon that can be used `max_uses` times.
 pub(super) fn coupon(max_uses: Option<i64>, now: Timestamp) -> Coupon {
-    let id = CouponId::generate(&OsEntropy).must("an id");
+    let id = CouponId::generate(Timestamp::from_unix_ms(1_900_000_000_000), &OsEntropy).must("an id");
     Coupon {
         id,
         code: CouponCode::parse(&format!("CODE-{}", number())).must("a code"),

@@ -21,7 +21,7 @@ const OLDER: &str = include_str!("older.sql");
 
 fn checkout() -> Checkout {
     Checkout {
-        id: CheckoutId::generate(&OsEntropy).unwrap(),
+        id: CheckoutId::generate(Timestamp::from_unix_ms(1_900_000_000_000), &OsEntropy).unwrap(),
         owner: Owner::user(UserId::parse("ada").unwrap()),
         slot: "default".to_owned(),
         data: "{}".to_owned(),
