@@ -2,6 +2,7 @@
 
 use crate::config::{ApiKeys, Config, Mode, Providers, SecretSource, Whop, keep};
 use crate::exit::Stop;
+use crate::generation::GenerationParts;
 use crate::http::{Throttle, Waiting};
 use crate::limits::REQUESTS_MAX;
 use crate::money::MoneyParts;
@@ -35,6 +36,7 @@ pub struct Parts {
     pub(crate) mock_login: bool,
     pub(crate) sealing: Option<SealingKeys>,
     pub(crate) money: MoneyParts,
+    pub(crate) generation: GenerationParts,
     pub(crate) api_keys: ApiKeys,
     pub(crate) admin_token: Option<Secret>,
     pub(crate) app_url: Option<Url>,
@@ -104,6 +106,7 @@ impl App {
             mock_login: *mock_login,
             sealing: config.sealing.clone(),
             money: MoneyParts::new(config, stores.ledger.clone(), &clock, &entropy)?,
+            generation: GenerationParts::new(config, stores.generations.clone(), &clock, &entropy)?,
             api_keys: config.money.api_keys.clone(),
             admin_token: admin_token(config, &*entropy),
             app_url: config.app_url.clone(),
@@ -122,6 +125,7 @@ impl App {
     /// The server stops: requests that only wait are answered now.
     pub fn stop_waiting(&self) {
         self.waiting.stop();
+        self.generation.streams.stop();
     }
 
     /// A name for one request: unique, and cheap, because it guards nothing.

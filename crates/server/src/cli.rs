@@ -42,7 +42,7 @@ pub enum Command {
     /// Check that nobody changed checkouts and payments behind our back
     #[command(after_help = EXIT_CODES)]
     Audit(AuditArgs),
-    /// Show one payment, checkout or refund and how it came to be
+    /// Show one payment, checkout, refund or paid job, how it came to be, and what would mend it
     #[command(after_help = EXIT_CODES)]
     Inspect(InspectArgs),
     /// Check the configuration against reality and say what to do
@@ -87,11 +87,14 @@ pub enum AuditAction {
 /// `sessile inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A payment's id, its order (merchant_trans_id), a checkout's id, or a refund's id
+    /// A payment's id, its order (merchant_trans_id), a checkout's id, a refund's id, or a paid job's (cs_… or gen_…)
     pub id: String,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Put back what is safe to put back: failed videos that are paid for, and messages of Stripe that wait
+    #[arg(long)]
+    pub retry: bool,
 }
 
 /// `sessile doctor`.

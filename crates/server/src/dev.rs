@@ -1,12 +1,14 @@
-//! `sessile dev`: the server in development, with stand-ins for Whop and CLICK on this machine, something to sell, and
-//! a data folder, so that everything can be clicked through within a minute of cloning.
+//! `sessile dev`: the server in development, with stand-ins for Whop, CLICK, Stripe and SuperDuperAI on this machine,
+//! something to sell, and a data folder, so that everything can be clicked through within a minute of cloning.
 //!
 //! What is configured for real is left alone: a provider whose settings are there gets no stand-in.
 
-use crate::config::{Click, Config, DEFAULT_PORT, Overrides, Whop};
+use crate::config::{Click, Config, DEFAULT_PORT, GenerationConfig, Overrides, Whop};
 use crate::exit::Stop;
 use crate::{logging, serve};
 use sessile_sandbox::click::ClickConfig;
+use sessile_sandbox::stripe::{StripeConfig, Webhook};
+use sessile_sandbox::superduperai::SuperDuperAiConfig;
 use sessile_sandbox::whop::WhopConfig;
 use sessile_sandbox::{Sandbox, SandboxConfig};
 use std::collections::BTreeMap;
@@ -16,6 +18,10 @@ use tokio::net::TcpListener;
 const PORTS_TRIED: u16 = 20;
 /// What the stand-in knows us as.
 const CLIENT_ID: &str = "app_sessile_dev";
+/// What the stand-in Stripe signs its messages with.
+const STRIPE_WEBHOOK_SECRET: &str = "whsec_sessile_dev";
+/// The stand-in generator shows a request at once.
+const SETTLED_SECONDS: &str = "3";
 /// What is sold when nothing else is.
 const CATALOGUE: &str = include_str!("dev_catalogue.json");
 
@@ -65,6 +71,8 @@ struct StandIns {
     sandbox: Option<Sandbox>,
     whop: bool,
     click: bool,
+    stripe: bool,
+    superduperai: bool,
 }
 
 impl StandIns {
@@ -72,6 +80,8 @@ impl StandIns {
     async fn start(config: &Config, env: &mut BTreeMap<String, String>, home: &str) -> Result<Self, Stop> {
         let whop = !matches!(config.providers.whop, Whop::Ready(_));
         let click = !matches!(config.money.click, Click::Ready(_));
+        let GenerationConfig { stripe, generator, .. } = &config.generation;
+        let (stripe, superduperai) = (!stripe.is_ready(), !generator.is_ready());
         let redirect = format!("{home}/auth/whop/callback");
         let merchant = ClickConfig::demo();
         let mut settings = SandboxConfig::new();
@@ -82,8 +92,16 @@ impl StandIns {
             let [prepare, complete] = ["prepare", "complete"].map(|step| format!("{home}/api/click/{step}"));
             settings = settings.with_click(merchant.clone().with_callbacks(prepare, complete));
         }
-        if !whop && !click {
-            return Ok(Self { sandbox: None, whop, click });
+        let (shop, maker) = (StripeConfig::demo(), SuperDuperAiConfig::demo());
+        if stripe {
+            let webhook = Webhook::new(format!("{home}/api/webhooks/stripe"), [STRIPE_WEBHOOK_SECRET]);
+            settings = settings.with_stripe(shop.clone().with_webhook(webhook));
+        }
+        if superduperai {
+            settings = settings.with_superduperai(maker.clone());
+        }
+        if !(whop || click || stripe || superduperai) {
+            return Ok(Self { sandbox: None, whop, click, stripe, superduperai });
         }
         let sandbox = Sandbox::start(settings).await.map_err(|error| Stop::failed(error.to_string()))?;
         let mut set = |name: &str, value: String| {
@@ -102,17 +120,34 @@ impl StandIns {
             set("CLICK_PAY_URL", sandbox.click_pay_url());
             set("CLICK_API_URL", sandbox.click_api_url());
         }
-        Ok(Self { sandbox: Some(sandbox), whop, click })
+        if stripe {
+            let prices = ["STRIPE_PRICE_SINGLE", "STRIPE_PRICE_TRIPLE"].into_iter().zip(shop.prices);
+            prices.for_each(|(name, price)| set(name, price.id));
+            set("STRIPE_SECRET_KEY", shop.secret_key);
+            set("STRIPE_WEBHOOK_SECRET", STRIPE_WEBHOOK_SECRET.to_owned());
+            set("STRIPE_API_URL", sandbox.stripe_api_url());
+        }
+        if superduperai {
+            set("SUPERDUPERAI_TOKEN", maker.token);
+            set("SUPERDUPERAI_URL", sandbox.superduperai_url());
+            set("SESSILE_GENERATION_SETTLED_SECONDS", SETTLED_SECONDS.to_owned());
+        }
+        Ok(Self { sandbox: Some(sandbox), whop, click, stripe, superduperai })
     }
 
     /// Their names and their own pages, which show what they did and make them misbehave.
     fn addresses(&self) -> Vec<(String, String)> {
         let Some(sandbox) = &self.sandbox else { return Vec::new() };
-        [("Whop", "whop", self.whop), ("CLICK", "click", self.click)]
-            .into_iter()
-            .filter(|(.., runs)| *runs)
-            .map(|(name, path, _)| (name.to_owned(), format!("{}/sandbox/{path}", sandbox.base_url())))
-            .collect()
+        [
+            ("Whop", "whop", self.whop),
+            ("CLICK", "click", self.click),
+            ("Stripe", "stripe", self.stripe),
+            ("SuperDuperAI", "superduperai", self.superduperai),
+        ]
+        .into_iter()
+        .filter(|(.., runs)| *runs)
+        .map(|(name, path, _)| (name.to_owned(), format!("{}/sandbox/{path}", sandbox.base_url())))
+        .collect()
     }
 }
 
@@ -122,6 +157,7 @@ fn banner(config: &Config) {
     println!("\n  Sessile is running.\n");
     println!("    open    {home}");
     println!("    order   {home}/add");
+    println!("    video   {home}{}", crate::http::PROMPT_PATH);
     println!("    data    {}", config.data_dir.display());
     for (name, address) in &config.stand_ins {
         println!("    {name:<7} a stand-in on this machine, {address}");

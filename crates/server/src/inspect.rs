@@ -1,6 +1,10 @@
-//! `sessile inspect <id>`: one checkout or payment as it is and as it came to be. For support: no address, no cart.
+//! `sessile inspect <id>`: one checkout, payment or paid job as it is and as it came to be. For support: no address, no
+//! cart.
+
+mod generation;
 
 use crate::audit::NO_LEDGER;
+use crate::cli::InspectArgs;
 use crate::config::Config;
 use crate::exit::{Exit, Stop};
 use crate::stores::{Stores, reason_of};
@@ -20,8 +24,19 @@ const HIDDEN: [&str; 3] = ["guest", "request", "idempotency_key"];
 ///
 /// # Errors
 /// [`Stop`] when the ledger cannot be read.
-pub(crate) async fn run(config: &Config, id: &str, json: bool) -> Result<Exit, Stop> {
+pub(crate) async fn run(config: &Config, args: &InspectArgs) -> Result<Exit, Stop> {
+    let InspectArgs { id, json, retry } = args;
     let stores = Stores::open(config, Arc::new(SystemClock)).await?;
+    let look = generation::Look { id, json: *json, retry: *retry };
+    if let Some(exit) = generation::run(stores.generations.clone(), look).await? {
+        return Ok(exit);
+    }
+    if *retry {
+        println!(
+            "--retry is for paid jobs (cs_… or gen_…); what payments owe the world is tried again by itself"
+        );
+        return Ok(Exit::Failed);
+    }
     let ledger = stores.ledger.clone().ok_or_else(|| Stop::failed(NO_LEDGER))?;
     let failed =
         |error: StoreError| Stop::failed(format!("the ledger could not be read: {}", reason_of(&error)));
@@ -30,7 +45,7 @@ pub(crate) async fn run(config: &Config, id: &str, json: bool) -> Result<Exit, S
         return Ok(Exit::Failed);
     };
     let facts = facts(&record);
-    if json {
+    if *json {
         let timeline: Vec<Value> = history.iter().map(event).collect();
         println!("{}", json!({ "row": facts, "timeline": timeline }));
     } else {

@@ -10,6 +10,7 @@ pub mod config;
 mod dev;
 pub mod doctor;
 mod exit;
+mod generation;
 mod http;
 mod inspect;
 pub mod limits;
@@ -25,8 +26,8 @@ pub mod worker;
 
 pub use app::{App, Parts};
 pub use exit::{Exit, Stop};
-pub use money::{Click, Money, MoneyParts};
 pub use http::{PROBLEM_CODES, router};
+pub use money::{Click, Money, MoneyParts};
 pub use serve::{accept, listen};
 pub use stores::Stores;
 
@@ -76,7 +77,7 @@ async fn command(cli: Cli, env: BTreeMap<String, String>) -> Result<Exit, Stop> 
             return audit::run(&started(&env, &overrides)?, json).await;
         }
         Command::Inspect(args) => {
-            return inspect::run(&started(&env, &overrides)?, &args.id, args.json).await;
+            return inspect::run(&started(&env, &overrides)?, &args).await;
         }
         Command::Doctor(args) => {
             logging::start(&config::LogConfig {

@@ -32,6 +32,24 @@ pub const PAYMENT_LOOK_FIRST: Duration = Duration::from_millis(250);
 pub const PAYMENT_LOOK_MAX: Duration = Duration::from_secs(2);
 /// Requests that wait for a payment at once; beyond that they are answered at their first look.
 pub const PAYMENT_WAITERS_MAX: usize = 256;
+/// Bytes of `POST /api/create-checkout`: a prompt of a MiB, each byte escaped as JSON may escape it, and the rest.
+pub const CREATE_CHECKOUT_BODY_BYTES_MAX: usize = 6 * 1024 * 1024 + 64 * 1024;
+/// Such requests under way at once: each may hold a whole prompt, more than once.
+pub const CREATE_CHECKOUTS_MAX: usize = 128;
+/// How long one may take, Stripe's answers included.
+pub const CREATE_CHECKOUT_TIMEOUT: Duration = Duration::from_secs(25);
+/// Characters of a tool's name.
+pub const TOOL_CHARS_MAX: usize = 200;
+/// Bytes of an address that a buyer comes back to.
+pub const RETURN_URL_CHARS_MAX: usize = 2000;
+/// Pages that watch a job over a stream at once; beyond that they ask.
+pub const STATUS_STREAMS_MAX: usize = 512;
+/// How often a stream looks at its job.
+pub const STATUS_LOOK: Duration = Duration::from_secs(1);
+/// A stream that has nothing to say gives a sign of life this often.
+pub const STATUS_HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a stream lasts; the page opens the next one.
+pub const STATUS_STREAM_MAX: Duration = Duration::from_secs(10 * 60);
 /// Bytes of a provider's callback that are read before it is refused; one above CLICK's limit is answered with -8.
 pub const CALLBACK_BYTES_READ_MAX: usize = 64 * 1024;
 /// Coupon codes that one address, or one buyer, may try in a row.

@@ -5,10 +5,12 @@
 use crate::config::Config;
 use crate::exit::Stop;
 use sessile::LoginStore;
+use sessile_core::generation::GenerationStore;
 use sessile_core::ledger::LedgerStore;
 use sessile_core::user::UserDirectory;
 use sessile_core::{Clock, StoreError};
 use sessile_store::fallback::Fallback;
+use sessile_store::generation::open_generations;
 use sessile_store::ledger::{LedgerOptions, open_ledger};
 use sessile_store::users::{MemoryUsers, PostgresUsers, SpooledUsers, SqliteUsers};
 use sessile_store::{Choice, LoginOptions, OpenError, StoreUrl, open_logins};
@@ -30,6 +32,8 @@ pub struct Stores {
     pub users: Arc<dyn UserDirectory>,
     /// Checkouts and payments; `None` in memory, where money is not kept.
     pub ledger: Option<Arc<dyn LedgerStore>>,
+    /// Paid jobs; `None` where none are configured, and in memory.
+    pub generations: Option<Arc<dyn GenerationStore>>,
     spooled_users: Option<Arc<SpooledUsers>>,
 }
 
@@ -44,7 +48,8 @@ impl Stores {
             let (users, spooled_users) = users(config).await?;
             // After the users, whose table it changes.
             let ledger = ledger(config).await?;
-            Ok(Self { logins, fallback, users, ledger, spooled_users })
+            let generations = generations(config).await?;
+            Ok(Self { logins, fallback, users, ledger, generations, spooled_users })
         };
         let late =
             || Stop::failed(format!("session storage did not answer within {} s", OPEN_TIMEOUT.as_secs()));
@@ -136,6 +141,14 @@ async fn users(config: &Config) -> Result<Users, Stop> {
 async fn ledger(config: &Config) -> Result<Option<Arc<dyn LedgerStore>>, Stop> {
     let Some(url) = ledger_url(config) else { return Ok(None) };
     Ok(Some(open_ledger(&url, &ledger_options(config)).await?))
+}
+
+/// On Redis where it is configured, else beside the users.
+async fn generations(config: &Config) -> Result<Option<Arc<dyn GenerationStore>>, Stop> {
+    match config.generation.store.as_ref().filter(|_| config.generation.is_wanted()) {
+        Some(url) => Ok(Some(open_generations(url.expose()).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Where checkouts and payments are kept; `None` where they are not.

@@ -4,6 +4,7 @@
 //! with a password. `serve`, `dev` and `doctor` start here.
 
 mod cookie;
+mod generation;
 mod money;
 mod names;
 mod provider;
@@ -11,6 +12,7 @@ mod secrets;
 mod source;
 mod store;
 
+pub use generation::{Configured, GenerationConfig};
 pub use money::{ApiKeys, Click, LateCancel, MoneyConfig, Supabase, Webhook};
 pub use provider::{Providers, Whop};
 pub use secrets::{Kept, KeptError, SecretSource, keep};
@@ -87,6 +89,8 @@ pub struct Config {
     pub providers: Providers,
     /// Checkouts and payments.
     pub money: MoneyConfig,
+    /// Paid jobs.
+    pub generation: GenerationConfig,
     /// How often expired sessions are removed.
     pub prune_interval: Duration,
     /// Log settings.
@@ -124,11 +128,13 @@ impl Config {
         let port = source.number("PORT", 1, 65_535).and_then(|port| u16::try_from(port).ok());
         let app_url = app_url(&source);
         let data_dir = PathBuf::from(source.get("SESSILE_DATA_DIR").unwrap_or("data"));
+        let store = store::choose(&source, mode, &data_dir, &Disk::of(env));
         let config = Self {
             mode,
             host: source.get("HOST").map_or_else(|| default_host(mode).to_owned(), str::to_owned),
             port,
-            store: store::choose(&source, mode, &data_dir, &Disk::of(env)),
+            generation: generation::generation(&source, mode, &store, app_url.as_ref(), port),
+            store,
             login_options: login_options(&source),
             users_table: source
                 .get("SESSILE_USERS_TABLE")

@@ -56,6 +56,8 @@ pub(crate) const NAMES: &[(&str, Kind)] = &[
     ("STRIPE_API_URL", Plain),
     ("SUPERDUPERAI_TOKEN", Secret),
     ("SUPERDUPERAI_URL", Plain),
+    ("SESSILE_STRIPE_PRICES", Plain),
+    ("SESSILE_GENERATION_SETTLED_SECONDS", Plain),
     ("CLIENT_ID", Plain),
     ("SESSION_PATH", Plain),
     ("SESSILE_LOGIN_STORE", Secret),

@@ -13,6 +13,18 @@ const NO_FRAMES: &str = "'self'";
 pub(crate) struct Policies {
     plain: HeaderValue,
     scripted: HeaderValue,
+    videos: HeaderValue,
+}
+
+/// Marks an answer whose page runs our script and plays what the video service made.
+#[derive(Clone, Copy)]
+struct WithVideos;
+
+/// A page of a paid job, for nobody else to keep.
+pub(crate) fn with_videos(page: impl IntoResponse) -> Response {
+    let mut response = ([(CACHE_CONTROL, "no-store")], page).into_response();
+    response.extensions_mut().insert(WithVideos);
+    response
 }
 
 /// Marks an answer whose page runs our script and lets it call our own routes.
@@ -44,12 +56,25 @@ pub(crate) fn policies_for(config: &Config) -> Policies {
         // Origins were checked to be plain ones.
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
     };
-    Policies { plain: policy(""), scripted: policy("script-src 'self'; connect-src 'self'; ") }
+    // Videos come from wherever the service stores them: its own address, or storage that it rents.
+    let service = config.generation.generator_origin().map(|origin| format!("{origin} ")).unwrap_or_default();
+    let videos = format!("script-src 'self'; connect-src 'self'; media-src {service}https:; ");
+    Policies {
+        plain: policy(""),
+        scripted: policy("script-src 'self'; connect-src 'self'; "),
+        videos: policy(&videos),
+    }
 }
 
 pub(crate) fn protect(response: &mut Response, policies: &Policies) {
-    let runs_script = response.extensions().get::<Scripted>().is_some();
-    let policy = if runs_script { &policies.scripted } else { &policies.plain };
+    let extensions = response.extensions();
+    let policy = if extensions.get::<WithVideos>().is_some() {
+        &policies.videos
+    } else if extensions.get::<Scripted>().is_some() {
+        &policies.scripted
+    } else {
+        &policies.plain
+    };
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -9,6 +9,7 @@ mod click;
 mod coupons;
 mod debug;
 mod devices;
+mod generation;
 pub(crate) mod headers;
 mod health;
 mod idempotency;
@@ -24,12 +25,14 @@ mod purchases;
 mod return_to;
 mod sign_in;
 mod som;
+mod stripe;
 mod throttle;
 mod v1;
 mod visit;
 mod waiting;
 mod wizard;
 
+pub(crate) use generation::PROMPT_PATH;
 pub use problem::PROBLEM_CODES;
 pub(crate) use throttle::Throttle;
 pub(crate) use waiting::Waiting;
@@ -58,7 +61,9 @@ pub fn router(app: App) -> Router {
         .route("/api/sessions/{handle}/revoke", post(devices::revoke))
         .route("/api/sessions/revoke-others", post(devices::revoke_others))
         .merge(shop())
-        .merge(v1::shared());
+        .merge(generation::routes(&app))
+        .merge(v1::shared())
+        .merge(v1::generations::routes());
     if app.is_development() {
         visitors = visitors
             .route("/auth/dev", get(sign_in::development))
@@ -77,6 +82,8 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/assets/sessile.css", get(pages::style))
         .route("/assets/wizard.js", get(pages::script))
+        .route("/assets/generation.js", get(generation::script))
+        .route("/api/webhooks/stripe", post(stripe::webhook))
         .route("/api/click/prepare", post(click::prepare))
         .route("/api/click/complete", post(click::complete))
         .route("/api/click/pay", post(click::pay))

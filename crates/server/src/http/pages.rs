@@ -24,6 +24,7 @@ pub(crate) async fn landing(
         signed_in: session.user().is_some(),
         sign_in: app.sign_in_path(),
         sells: wizard::parts(&app).is_some(),
+        videos: app.generation.sells().is_ok(),
         development: app.is_development(),
         stand_ins: &app.stand_ins,
     };

@@ -4,6 +4,7 @@
 mod agent;
 mod checkout;
 mod dashboard;
+mod generation;
 mod moment;
 mod notices;
 mod payment;
@@ -13,6 +14,7 @@ mod wizard;
 
 pub(crate) use checkout::{Gone, Summary, checkout, gone};
 pub(crate) use dashboard::{Dashboard, dashboard};
+pub(crate) use generation::{PromptView, VideosView, prompt, videos};
 pub(crate) use notices::{Landing, away, landing, not_configured, not_found, not_signed_in, really_log_out};
 pub(crate) use payment::{PaymentView, payment};
 pub(crate) use price::price_text;
@@ -26,6 +28,8 @@ use std::sync::LazyLock;
 pub(crate) const STYLE: &str = include_str!("style.css");
 /// The wizard's script, compiled in.
 pub(crate) const SCRIPT: &str = include_str!("wizard.js");
+/// The script of paid jobs, compiled in.
+pub(crate) const GENERATION_SCRIPT: &str = include_str!("generation.js");
 
 /// An address that names its content, so that it may be kept for ever.
 fn address_of(path: &str, text: &str) -> String {

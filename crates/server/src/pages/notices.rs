@@ -9,6 +9,8 @@ pub(crate) struct Landing<'l> {
     pub(crate) sign_in: &'l str,
     /// Whether there is a wizard.
     pub(crate) sells: bool,
+    /// Whether videos are sold.
+    pub(crate) videos: bool,
     pub(crate) development: bool,
     /// Names and addresses of the stand-in providers that run beside us.
     pub(crate) stand_ins: &'l [(String, String)],
@@ -16,7 +18,7 @@ pub(crate) struct Landing<'l> {
 
 /// `/`.
 pub(crate) fn landing(view: &Landing<'_>) -> Markup {
-    let &Landing { signed_in, sign_in, sells, development, stand_ins } = view;
+    let &Landing { signed_in, sign_in, sells, videos, development, stand_ins } = view;
     let corner = html! {
         @if signed_in { a.button href="/dashboard" { "Dashboard" } }
     };
@@ -37,6 +39,7 @@ pub(crate) fn landing(view: &Landing<'_>) -> Markup {
                         a.button.main href=(sign_in) { "Sign in" }
                     }
                     @if sells { a.button href="/add" { "Place an order" } }
+                    @if videos { a.button href=(crate::http::PROMPT_PATH) { "Make a video" } }
                     @if development && !signed_in {
                         a.button href="/auth/dev" { "Skip the provider" }
                     }

@@ -6,6 +6,7 @@
 
 mod census;
 mod daily;
+mod generation;
 mod outbox;
 mod pace;
 mod reconcile;
@@ -15,6 +16,7 @@ mod tier;
 mod verdict;
 
 pub(crate) use census::name_of;
+pub use generation::GenerationWorkers;
 pub use reconcile::Asked;
 pub use sweep::Swept;
 pub(crate) use sweep::sweep;
@@ -116,6 +118,7 @@ impl Running {
 /// Everything that a process does beside answering requests.
 pub(crate) struct Background {
     money: Option<Running>,
+    generation: Option<Running>,
     others: Vec<JoinHandle<()>>,
 }
 
@@ -131,14 +134,18 @@ impl Background {
             tokio::spawn(sweeper::run(stores.logins.clone(), clock, entropy, config.prune_interval)),
             tokio::spawn(stores.drain_users()),
         ];
-        Ok(Self { money: money.map(|workers| workers.start()), others })
+        let generation = GenerationWorkers::new(app);
+        Ok(Self {
+            money: money.map(|workers| workers.start()),
+            generation: generation.map(|workers| workers.start()),
+            others,
+        })
     }
 
     /// Stops it.
     pub(crate) async fn stop(mut self) {
-        if let Some(money) = self.money.take() {
-            money.stop().await;
-        }
+        let running = [self.money.take(), self.generation.take()];
+        futures_util::future::join_all(running.into_iter().flatten().map(Running::stop)).await;
     }
 }
 

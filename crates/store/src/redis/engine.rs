@@ -187,8 +187,7 @@ impl RedisEngine {
         let indexed = sessions.iter().filter_map(|(id, user)| Some((id, user.as_ref()?)));
         after.extend(indexed.map(|(id, user)| people::forget(self, user, id)));
         let common = [moment(now), REMEMBER.as_millis().to_string()];
-        let ended =
-            self.run(&self.scripts.end, Takes::Three, &common, &items, (Vec::new(), after)).await?;
+        let ended = self.run(&self.scripts.end, Takes::Three, &common, &items, (Vec::new(), after)).await?;
         Ok(ended.into_iter().map(|ended| ended == 1).collect())
     }
 }

@@ -46,11 +46,7 @@ pub(super) fn due<'a>(engine: &RedisEngine, ids: impl Iterator<Item = &'a LoginI
         return Vec::new();
     }
     let ids: Vec<&str> = ids.map(LoginId::expose).collect();
-    if ids.is_empty() {
-        Vec::new()
-    } else {
-        vec![engine.scripts.due.call(&[&engine.names.due()], &ids)]
-    }
+    if ids.is_empty() { Vec::new() } else { vec![engine.scripts.due.call(&[&engine.names.due()], &ids)] }
 }
 
 /// The noted sessions of one page, with the score that a note has.

@@ -198,7 +198,10 @@ impl Server {
             match self.link.clone() {
                 Link::Single(mut link) => link.send_packed_command(&cmd).await,
                 Link::Cluster(mut link) => {
-                    let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(Slot::for_key(key), SlotAddr::Master));
+                    let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(
+                        Slot::for_key(key),
+                        SlotAddr::Master,
+                    ));
                     link.route_command(cmd, RoutingInfo::SingleNode(route)).await
                 }
             }

@@ -6,6 +6,7 @@
 mod census;
 mod checkouts;
 mod coupons;
+pub(crate) mod generations;
 mod input;
 mod list;
 mod outbox;

@@ -32,7 +32,8 @@ pub(super) fn guest() -> GuestHash {
 }
 
 pub(super) fn attempt() -> Attempt {
-    let prepare = PrepareId::generate(Timestamp::from_unix_ms(1_900_000_000_000), &OsEntropy).must("a number");
+    let prepare =
+        PrepareId::generate(Timestamp::from_unix_ms(1_900_000_000_000), &OsEntropy).must("a number");
     Attempt { trans: TransId(number()), paydoc: PaydocId(number()), prepare: Some(prepare) }
 }
 
