@@ -24,12 +24,10 @@ const TABLES: [&str; 12] = [
 /// What Supabase has in every database.
 const SUPABASE: &str = "
 do $$ begin
-  perform pg_advisory_xact_lock(20261121);
-  if not exists (select from pg_roles where rolname = 'anon') then create role anon nologin; end if;
-  if not exists (select from pg_roles where rolname = 'authenticated') then create role authenticated nologin; end if;
-  if not exists (select from pg_roles where rolname = 'service_role') then
-    create role service_role nologin bypassrls;
-  end if;
+  -- Roles belong to the whole server, and another test may be making them at this moment.
+  begin create role anon nologin; exception when duplicate_object or unique_violation then null; end;
+  begin create role authenticated nologin; exception when duplicate_object or unique_violation then null; end;
+  begin create role service_role nologin bypassrls; exception when duplicate_object or unique_violation then null; end;
   create schema if not exists auth;
   create or replace function auth.uid() returns uuid language sql stable as
     'select nullif(current_setting(''request.jwt.claim.sub'', true), '''')::uuid';
