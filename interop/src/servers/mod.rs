@@ -21,6 +21,7 @@ pub use self::cluster::RedisCluster;
 pub use self::error::ServerError;
 pub use self::node::NodeApp;
 pub use self::pgbouncer::PgBouncer;
+pub use self::ports::free_port;
 pub use self::postgres::Postgres;
 pub use self::process::eventually;
 pub use self::proxy::Proxy;

@@ -17,7 +17,10 @@ const CLUSTER_BUS: u16 = 10_000;
 static HANDED_OUT: LazyLock<std::sync::Mutex<BTreeSet<u16>>> = LazyLock::new(Default::default);
 
 /// A port that nothing listens on.
-pub(crate) fn free_port() -> Result<u16, ServerError> {
+///
+/// # Errors
+/// When every one of the range is taken.
+pub fn free_port() -> Result<u16, ServerError> {
     choose(is_free)
 }
 

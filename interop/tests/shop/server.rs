@@ -1,0 +1,114 @@
+//! `sessile serve` as a process that can be killed and comes back on its port, with the same data.
+
+use crate::load::Outcome;
+use reqwest::Client;
+use sessile_interop::servers::eventually;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// How long the program may take to be ready.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How long one of its commands may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+
+/// The program.
+pub(crate) struct Server {
+    // Before `folder`: the process ends before its data goes.
+    child: Option<Child>,
+    port: u16,
+    env: Vec<(&'static str, String)>,
+    http: Client,
+    log: PathBuf,
+    folder: TempDir,
+}
+
+impl Server {
+    pub(crate) fn new(
+        name: &str,
+        port: u16,
+        env: Vec<(&'static str, String)>,
+        http: Client,
+    ) -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let log = match std::env::var_os("SESSILE_TEST_OUTPUT") {
+            Some(output) => {
+                let logs = PathBuf::from(output).join("logs");
+                std::fs::create_dir_all(&logs)?;
+                logs.join(format!("{name}-{}.log", std::process::id()))
+            }
+            None => folder.path().join("sessile.log"),
+        };
+        Ok(Self { child: None, port, env, http, log, folder })
+    }
+
+    /// Where it keeps its data when no database was named, as an address.
+    pub(crate) fn file_url(&self) -> String {
+        format!("sqlite:{}", self.folder.path().join("data/sessile.db").display())
+    }
+
+    /// Starts and is ready.
+    pub(crate) async fn start(&mut self) -> Outcome {
+        self.spawn().await?;
+        let url = format!("http://127.0.0.1:{}/readyz", self.port);
+        let ready = async || {
+            let answer = self.http.get(&url).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        };
+        let came_up = eventually("the program to be ready", READY_LIMIT, ready).await;
+        let said = || std::fs::read_to_string(&self.log).unwrap_or_default();
+        came_up.map_err(|error| format!("{error}; it said:\n{}", said()).into())
+    }
+
+    /// Starts, and leaves it to itself.
+    pub(crate) async fn spawn(&mut self) -> Outcome {
+        self.kill_9().await?;
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = self.command(&["serve"]).await?;
+        command.stdout(Stdio::null()).stderr(log);
+        self.child = Some(command.spawn()?);
+        Ok(())
+    }
+
+    /// Kills it at once, as a machine that loses power would.
+    pub(crate) async fn kill_9(&mut self) -> Outcome {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// One of its other commands, with the same settings, to its end.
+    pub(crate) async fn run(&self, args: &[&str]) -> Outcome<Output> {
+        let run = self.command(args).await?.output();
+        Ok(tokio::time::timeout(COMMAND_LIMIT, run).await??)
+    }
+
+    async fn command(&self, args: &[&str]) -> Outcome<Command> {
+        // Tied to this process by the kernel: a killed test run leaves no server behind.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig=KILL", "--"]).arg(binary().await?).args(args);
+        command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.env("SESSILE_DATA_DIR", self.folder.path().join("data"));
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).kill_on_drop(true);
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        Ok(command)
+    }
+}
+
+/// The program as it is built beside the other binaries; built now when it is not.
+async fn binary() -> Outcome<PathBuf> {
+    let file = Path::new(env!("CARGO_BIN_EXE_peer")).with_file_name("sessile");
+    if !file.is_file() {
+        let build = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "sessile-server"]).status();
+        if !build.await?.success() || !file.is_file() {
+            return Err(format!("{} is missing: run `cargo build -p sessile-server`", file.display()).into());
+        }
+    }
+    Ok(file)
+}
