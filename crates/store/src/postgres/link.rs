@@ -191,10 +191,58 @@ async fn drive<T>(socket: &mut Socket, work: impl Future<Output = T>) -> T {
             return Poll::Ready(done);
         }
         if open {
-            // Writes what the work has asked and reads what has come; a closed one fails the work below.
+            // Writes what the work has asked and reads what has come.
             open = socket.as_mut().poll(cx).is_pending();
+            if !open {
+                // The driver holds on to whoever waits for an answer until it is dropped: only that fails the work below,
+                // and closes the client.
+                *socket = Box::pin(std::future::pending());
+            }
         }
         work.as_mut().poll(cx)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Lets everybody in, and hangs up at the first statement.
+    async fn hangs_up() -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut said = [0_u8; 1024];
+                let _ = client.read(&mut said).await;
+                // AuthenticationOk and ReadyForQuery.
+                let _ = client.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await;
+                let _ = client.read(&mut said).await;
+            }
+        });
+        port
+    }
+
+    /// The asker of a statement that was under way must not wait for the timeout: until it is told, nobody knows that
+    /// the server is gone.
+    #[tokio::test]
+    async fn a_server_that_hangs_up_in_the_middle_of_a_statement_is_noticed_at_once() {
+        let port = hangs_up().await;
+        for pooled in ["?pgbouncer=true", ""] {
+            let url = format!("postgres://u@127.0.0.1:{port}/d{pooled}");
+            let config: Config = format!("postgres://u@127.0.0.1:{port}/d?sslmode=disable").parse().unwrap();
+            let tls = crate::postgres::tls::connector(Some("disable"), None, &mut config.clone()).unwrap();
+            let links = Links::new(config.clone(), tls, Arc::new(Route::new(&config, &url)));
+            let work = links.run(|link| async move {
+                let answer = link.client.query_typed("select 1", &[]).await;
+                (link, answer)
+            });
+            let answer = tokio::time::timeout(Duration::from_secs(2), work).await;
+            assert!(answer.is_ok_and(|answer| answer.is_err() || answer.is_ok_and(|answer| answer.is_err())));
+        }
+    }
 }
