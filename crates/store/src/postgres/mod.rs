@@ -15,7 +15,7 @@ mod route;
 mod schema;
 mod statements;
 mod tls;
-mod wire;
+pub(crate) mod wire;
 
 use crate::group::{Grouped, Shape, Shapes, through_group};
 use crate::open::OpenError;

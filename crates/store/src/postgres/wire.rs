@@ -1,7 +1,7 @@
-//! How our values travel to Postgres and back: binary, without a time zone in sight.
+//! How our values travel to Postgres and back: binary, without a time zone in sight. Used by every kind that lives there.
 //!
-//! `timestamp` is microseconds since 2000-01-01 in the binary protocol, so what we write and compare is UTC whatever
-//! the role's `TimeZone` says. `json` is read as the text it is. `xid` is a row's version.
+//! `timestamp` and `timestamptz` are microseconds since 2000-01-01 in the binary protocol, so what we write and compare is
+//! UTC whatever the role's `TimeZone` says. `json` is read as the text it is. `xid` is a row's version.
 
 use sessile_core::Timestamp;
 use std::error::Error;
@@ -13,9 +13,9 @@ const POSTGRES_EPOCH_MS: i64 = 946_684_800_000;
 
 type Fault = Box<dyn Error + Sync + Send>;
 
-/// A `timestamp` column or parameter.
+/// A `timestamp` or `timestamptz` column or parameter.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment(pub(super) Timestamp);
+pub(crate) struct Moment(pub(crate) Timestamp);
 
 impl ToSql for Moment {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Fault> {
@@ -25,7 +25,7 @@ impl ToSql for Moment {
     }
 
     fn accepts(ty: &Type) -> bool {
-        *ty == Type::TIMESTAMP
+        *ty == Type::TIMESTAMP || *ty == Type::TIMESTAMPTZ
     }
 
     to_sql_checked!();

@@ -2,8 +2,8 @@
 //! a record; the statements that insert, update and read rows are spelled from that list, and so are the typed arrays
 //! that carry a whole batch of rows in one statement.
 
-use super::wire::Moment;
 use crate::postgres::connect::{Query, Value};
+use crate::postgres::wire::Moment;
 use sessile_core::Timestamp;
 use std::borrow::Cow;
 use tokio_postgres::Row;

@@ -2,8 +2,8 @@
 
 use super::engine::Engine;
 use super::loads::{head_of, query};
-use super::wire::Moment;
 use crate::postgres::connect::Query;
+use crate::postgres::wire::Moment;
 use sessile_core::StoreError;
 use sessile_core::checkout::CheckoutId;
 use sessile_core::ledger::{AuditHead, AuditRow, RecordKey};

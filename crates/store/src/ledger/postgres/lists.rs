@@ -3,8 +3,8 @@
 use super::columns::{Line, Stored, read_list};
 use super::engine::Engine;
 use super::loads::query;
-use super::wire::Moment;
 use crate::postgres::connect::{Query, Value};
+use crate::postgres::wire::Moment;
 use sessile_core::checkout::{Checkout, CheckoutId, GuestHash, Owner};
 use sessile_core::ledger::{Census, Cursor, Due, Kind, PAGE_MAX, Page, PaymentFilter, Record, RecordKey};
 use sessile_core::login::UserId;

@@ -14,7 +14,6 @@ mod outbox;
 mod rows;
 mod schema;
 mod tables;
-mod wire;
 mod writes;
 
 use super::LedgerOptions;

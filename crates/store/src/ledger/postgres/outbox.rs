@@ -2,8 +2,8 @@
 
 use super::engine::Engine;
 use super::loads::query;
-use super::wire::Moment;
 use crate::postgres::connect::Query;
+use crate::postgres::wire::Moment;
 use sessile_core::ledger::{EffectRow, EffectState, Retry};
 use sessile_core::{StoreError, Timestamp};
 use tokio_postgres::Row;

@@ -3,8 +3,8 @@
 
 use super::columns::{GUARD, Stored, changed_rows, count, insert, new_rows, update};
 use super::loads::{PROVIDER, query};
-use super::wire::Moment;
 use crate::postgres::connect::{Query, Step, Value};
+use crate::postgres::wire::Moment;
 use sessile_core::Timestamp;
 use sessile_core::checkout::{Checkout, CheckoutId};
 use sessile_core::ledger::{Record, Sheet};
