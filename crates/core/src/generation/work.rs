@@ -7,6 +7,7 @@ use super::service::Generations;
 use super::session::{Generation, Refund, Status};
 use super::video::{Asked, Called, Seen, Task};
 use crate::store::StoreError;
+use crate::time::Timestamp;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Order {
     pub request_id: String,
     /// Echoed by the generator.
     pub seed: u32,
+    /// When it was sent last: the generator's word that it does not have it counts only some time afterwards.
+    pub called_at: Option<Timestamp>,
 }
 
 /// Whoever makes videos.
@@ -160,6 +163,7 @@ impl Generations {
             style: job.style.clone(),
             request_id: video.request_id.clone(),
             seed: video.seed,
+            called_at: video.called_at,
         };
         let now = self.now();
         let just_recorded =

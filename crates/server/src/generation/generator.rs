@@ -3,11 +3,10 @@
 //! A call whose answer is lost is `Unknown`, never "not made". That the generator does not have a request is believed
 //! only some time after the request was sent: until then it may still be under way.
 
-use super::Calls;
 use super::listening::Listening;
 use async_trait::async_trait;
-use sessile_core::Clock;
 use sessile_core::generation::{Asked, CALL_TIMEOUT, Called, Generator, Order, Seen};
+use sessile_core::{Clock, Timestamp};
 use sessile_providers::superduperai::{
     Client, GENERATION_CONFIG, GenerateError, GenerateVideo, ReadError, Verdict,
 };
@@ -21,7 +20,6 @@ const COULD_NOT: &str = "The video service could not make this video.";
 /// The generator.
 pub(crate) struct VideoMaker {
     client: Client,
-    calls: Calls,
     clock: Arc<dyn Clock>,
     settled_after: Duration,
     listening: Listening,
@@ -29,13 +27,13 @@ pub(crate) struct VideoMaker {
 
 impl VideoMaker {
     /// `settled_after`: how long after a call its absence means that it was not taken.
-    pub(crate) fn new(client: Client, calls: Calls, clock: Arc<dyn Clock>, settled_after: Duration) -> Self {
-        Self { listening: Listening::to(client.clone()), client, calls, clock, settled_after }
+    pub(crate) fn new(client: Client, clock: Arc<dyn Clock>, settled_after: Duration) -> Self {
+        Self { listening: Listening::to(client.clone()), client, clock, settled_after }
     }
 
-    /// Whether a call of this request can no longer be on its way.
-    fn is_settled(&self, request_id: &str, asked_at: sessile_core::Timestamp) -> bool {
-        self.calls.sent_at(request_id).is_some_and(|sent| asked_at >= sent.plus(self.settled_after))
+    /// Whether the last call can no longer be on its way. One that nobody knows the time of may be.
+    fn is_settled(&self, order: &Order, asked_at: Timestamp) -> bool {
+        order.called_at.is_some_and(|sent| asked_at >= sent.plus(self.settled_after))
     }
 }
 
@@ -66,7 +64,7 @@ impl Generator for VideoMaker {
         let asked_at = self.clock.now();
         match timeout(CALL_TIMEOUT, self.client.find(order.seed)).await {
             Ok(Ok(Some(file))) => Asked::Found { file_id: file.id },
-            Ok(Ok(None)) if self.is_settled(&order.request_id, asked_at) => Asked::Absent,
+            Ok(Ok(None)) if self.is_settled(order, asked_at) => Asked::Absent,
             Ok(Ok(None)) | Err(_) => Asked::Unknown,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the generator did not say whether it has a request");

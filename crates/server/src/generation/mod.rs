@@ -3,7 +3,6 @@
 //! The adapters beside this file translate between the core's words and the providers'; they decide nothing.
 
 mod advice;
-mod calls;
 mod generator;
 mod listening;
 mod news;
@@ -12,7 +11,6 @@ mod streams;
 mod view;
 
 pub(crate) use advice::Advice;
-pub(crate) use calls::Calls;
 pub(crate) use generator::VideoMaker;
 pub(crate) use news::{About, read as read_news, subject};
 pub(crate) use refunder::MoneyBack;
@@ -55,7 +53,6 @@ pub(crate) struct Bells {
 /// Everything about paid jobs that requests and workers share. An `Err` says what is missing.
 pub(crate) struct GenerationParts {
     pub(crate) jobs: Result<Generations, String>,
-    pub(crate) calls: Calls,
     pub(crate) stripe: Result<Stripe, String>,
     pub(crate) generator: Result<superduperai::Client, String>,
     /// Where browsers reach us, without a slash at its end.
@@ -80,16 +77,14 @@ impl GenerationParts {
         let settings = &config.generation;
         let stripe = stripe_of(&settings.stripe)?;
         let generator = generator_of(&settings.generator)?;
-        let calls = Calls::default();
         let jobs = match store {
-            Some(store) => Ok(Generations::new(calls.watching(store), clock.clone(), entropy.clone())),
+            Some(store) => Ok(Generations::new(store, clock.clone(), entropy.clone())),
             None if settings.is_wanted() => Err(NO_STORE.to_owned()),
             None => Err(stripe.as_ref().err().cloned().unwrap_or_default()),
         };
         let origin = |home: &Url| home.origin().ascii_serialization();
         Ok(Self {
             jobs,
-            calls,
             stripe,
             generator,
             home: settings.home.as_ref().map(origin).ok_or_else(|| needs("Paying with Stripe", &["APP_URL"])),

@@ -46,12 +46,7 @@ impl GenerationWorkers {
         let jobs = parts.jobs.as_ref().ok()?.clone();
         let providers = match (&parts.generator, &parts.stripe) {
             (Ok(generator), Ok(stripe)) => Some(Providers {
-                generator: VideoMaker::new(
-                    generator.clone(),
-                    parts.calls.clone(),
-                    app.clock.clone(),
-                    parts.settled_after,
-                ),
+                generator: VideoMaker::new(generator.clone(), app.clock.clone(), parts.settled_after),
                 refunder: MoneyBack::new(stripe.client.clone()),
             }),
             _ => {
