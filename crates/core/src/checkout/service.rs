@@ -173,7 +173,7 @@ impl Checkouts {
     /// # Errors
     /// [`CheckoutError::Invalid`] says why not.
     pub async fn validate(&self, caller: &Caller, id: &CheckoutId) -> Result<Checkout, CheckoutError> {
-        let row = self.show(caller, id).await?;
+        let row = self.find(caller, id).await?;
         match &row.state {
             CheckoutState::Completed { .. } => Err(CheckoutError::Invalid(Invalid::AlreadyUsed)),
             CheckoutState::Expired { .. } | CheckoutState::Invalidated { .. } => {
@@ -187,11 +187,19 @@ impl Checkouts {
         }
     }
 
-    /// A checkout in whatever state, for its owner.
+    /// A checkout in whatever state, for its owner. One whose time is over is expired for good, so that a clock that
+    /// goes back does not bring it back; only one that is being paid stays active beyond its time.
     ///
     /// # Errors
     /// [`CheckoutError::Invalid`] when there is none, or it is somebody else's.
     pub async fn show(&self, caller: &Caller, id: &CheckoutId) -> Result<Checkout, CheckoutError> {
+        let row = self.find(caller, id).await?;
+        let overdue = row.state == CheckoutState::Active && !row.is_live(self.clock.now());
+        if overdue && self.expire(id).await? { self.find(caller, id).await } else { Ok(row) }
+    }
+
+    /// A checkout as it is stored, for its owner.
+    async fn find(&self, caller: &Caller, id: &CheckoutId) -> Result<Checkout, CheckoutError> {
         let owner = self.ledger.owner_of(id).await?;
         if !owner.is_some_and(|owner| caller.may_touch(&owner)) {
             return Err(CheckoutError::Invalid(Invalid::NotFound));
@@ -206,7 +214,7 @@ impl Checkouts {
     /// # Errors
     /// [`CheckoutError::Invalid`] for what is neither active nor expired.
     pub async fn complete(&self, caller: &Caller, id: &CheckoutId) -> Result<Checkout, CheckoutError> {
-        self.show(caller, id).await?;
+        self.find(caller, id).await?;
         let reads = Reads::none().checkout(CheckoutKey::Id(id.clone()));
         let (id, caller) = (id.clone(), caller.clone());
         let (terms, now) = (self.terms.clone(), self.clock.now());
@@ -302,7 +310,7 @@ impl Checkouts {
     /// [`CheckoutError::PaymentInProgress`], [`CheckoutError::Invalid`].
     pub async fn cancel(&self, caller: &Caller, id: &CheckoutId) -> Result<Checkout, CheckoutError> {
         let event = CheckoutEvent::Invalidate(InvalidReason::Cancelled);
-        self.show(caller, id).await?;
+        self.find(caller, id).await?;
         match self.leave(id, event, "checkout.cancelled", caller.to_string()).await? {
             CheckoutStep::Held => Err(CheckoutError::PaymentInProgress),
             CheckoutStep::Refused => Err(CheckoutError::Invalid(Invalid::NoLongerValid)),
