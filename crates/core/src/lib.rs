@@ -17,6 +17,7 @@ pub mod secret;
 pub mod store;
 pub mod time;
 pub mod user;
+pub mod whatsapp;
 
 pub use entropy::{Entropy, OsEntropy};
 pub use sealing::SealingKeys;
