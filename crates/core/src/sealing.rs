@@ -109,6 +109,13 @@ impl SealingKeys {
         Ok(format!("{FORMAT}.{name}.{text}"))
     }
 
+    /// Whether a value was sealed under the first key, so that it need not be sealed anew.
+    #[must_use]
+    pub fn is_newest(&self, sealed: &str) -> bool {
+        let name = sealed.split('.').nth(1);
+        self.0.first().is_some_and(|(newest, _)| name == Some(newest))
+    }
+
     /// Opens what any of the keys sealed for this `context`.
     ///
     /// # Errors

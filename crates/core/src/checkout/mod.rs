@@ -20,7 +20,7 @@ pub use owner::{Caller, Owner};
 pub use service::{CheckoutError, Checkouts, Invalid, NewCheckout, Opened, Opening, Recovered, Swept};
 pub use state::{
     CHECKOUT_LIFETIME, Checkout, CheckoutEvent, CheckoutState, CheckoutStep, InvalidReason, Money,
-    RECOVERY_WINDOW,
+    RECOVERY_WINDOW, RENEWALS_MAX,
 };
 
 /// The cart that is meant when nobody names one.

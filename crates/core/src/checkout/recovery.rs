@@ -4,7 +4,9 @@ use super::DEFAULT_SLOT;
 use super::id::CheckoutId;
 use super::owner::{Caller, Owner};
 use super::service::{CheckoutError, Recovered, money_of, note_of};
-use super::state::{Checkout, CheckoutEvent, CheckoutState, CheckoutStep, Money, RECOVERY_WINDOW};
+use super::state::{
+    Checkout, CheckoutEvent, CheckoutState, CheckoutStep, Money, RECOVERY_WINDOW, RENEWALS_MAX,
+};
 use super::template::Template;
 use crate::ledger::{Books, Decision, Draft};
 use crate::money::Price;
@@ -80,8 +82,12 @@ impl Recovery {
     ) -> Decision<Result<Recovered, CheckoutError>> {
         let nothing = || Decision::only(Err(CheckoutError::NothingToRecover));
         let since = row.state.left_active_at().unwrap_or(row.expires_at);
-        // Continued before, bought by late money for the one before it, or too old.
-        let is_over = books.renewal_of(&row.id).is_some() || row.superseded_by.is_some();
+        // Continued before, bought by late money for one before it, renewed too often, or too old.
+        let bought = |row: &Checkout| matches!(row.state, CheckoutState::Completed { .. });
+        let is_over = books.renewal_of(&row.id).is_some()
+            || row.superseded_by.is_some()
+            || books.renewals_around(&row.id).any(bought)
+            || books.renewals_around(&row.id).count() >= RENEWALS_MAX;
         if is_over || now.since(since) >= RECOVERY_WINDOW {
             return nothing();
         }

@@ -12,7 +12,8 @@ use super::state::{
 };
 use crate::entropy::Entropy;
 use crate::ledger::{
-    Books, CheckoutKey, Decision, Draft, Due, LedgerStore, Note, Reads, Record, RecordKey, Write, transact,
+    Books, CheckoutKey, Decision, Draft, Due, LEFT_MAX, LedgerStore, Note, Reads, Record, RecordKey, Write,
+    transact,
 };
 use crate::login::UserId;
 use crate::money::Price;
@@ -263,27 +264,34 @@ impl Checkouts {
         transact(&*self.ledger, reads, now, move |books| recovery.decide(books, &terms, now)).await?
     }
 
-    /// A guest has signed in: what the cookie owned is the user's now.
+    /// A guest has signed in: everything that the cookie owned is the user's now. Again, it changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn adopt(&self, guest: &GuestHash, user: &UserId) -> Result<(), StoreError> {
+        let (guest, user) = (Owner::guest(guest.clone()), Owner::user(user.clone()));
+        // One step, but for a guest who has left more rows than one step sees.
+        while self.adopt_some(&guest, &user).await? >= LEFT_MAX {}
+        Ok(())
+    }
+
+    /// One step of [`Checkouts::adopt`]; answers how many rows changed their owner.
+    async fn adopt_some(&self, guest: &Owner, user: &Owner) -> Result<usize, StoreError> {
         let slot = || DEFAULT_SLOT.to_owned();
-        let (as_guest, as_user) = (Owner::guest(guest.clone()), Owner::user(user.clone()));
         let reads = Reads::none()
-            .checkout(CheckoutKey::Active(as_guest.clone(), slot()))
-            .checkout(CheckoutKey::Latest(as_guest.clone(), slot()))
-            .checkout(CheckoutKey::Active(as_user.clone(), slot()));
-        let (user, terms, now) = (user.clone(), self.terms.clone(), self.clock.now());
+            .checkout(CheckoutKey::Active(guest.clone(), slot()))
+            .checkout(CheckoutKey::Left(guest.clone(), slot()))
+            .checkout(CheckoutKey::Active(user.clone(), slot()));
+        let (guest, user, terms, now) = (guest.clone(), user.clone(), self.terms.clone(), self.clock.now());
         transact(&*self.ledger, reads, now, move |books| {
             // One is active in each place: while the user's own is being paid, the guest's stays the guest's.
-            let theirs = books.active(&as_user, DEFAULT_SLOT);
+            let theirs = books.active(&user, DEFAULT_SLOT);
             let is_held = theirs.iter().any(|row| money_of(books, &row.id) == Money::UnderWay);
-            let brought = if is_held { Vec::new() } else { books.active(&as_guest, DEFAULT_SLOT) };
+            let brought = if is_held { Vec::new() } else { books.active(&guest, DEFAULT_SLOT) };
             let mine: Vec<&Checkout> =
-                brought.iter().copied().chain(books.latest(&as_guest, DEFAULT_SLOT)).collect();
-            let Some(first) = mine.first() else { return Decision::only(()) };
-            let actor = Caller::Browser(as_user.clone());
+                brought.iter().copied().chain(books.left(&guest, DEFAULT_SLOT)).collect();
+            let Some(first) = mine.first() else { return Decision::only(0) };
+            let actor = Caller::Browser(user.clone());
             let mut draft = Draft::new(books, now, note_of("checkout.adopted", &actor, &first.id));
             // What the user had chosen elsewhere gives way to what they chose just now.
             if let Some(newest) = brought.first() {
@@ -294,12 +302,12 @@ impl Checkouts {
                     }
                 }
             }
-            for row in mine {
-                let owner = Owner { user: Some(user.clone()), guest: row.owner.guest.clone() };
+            for row in &mine {
+                let owner = Owner { user: user.user.clone(), guest: row.owner.guest.clone() };
                 let row = row.moved(row.state.clone(), now);
                 draft.put(Record::Checkout(Checkout { owner, ..row }));
             }
-            Decision::write(draft.finish(), ())
+            Decision::write(draft.finish(), mine.len())
         })
         .await
     }

@@ -16,6 +16,9 @@ pub const CHECKOUT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long after its end it can be recovered, and before it is purged.
 pub const RECOVERY_WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// How often one choice is renewed. Late money for any of these rows has to see all the others, so they are loaded together.
+pub const RENEWALS_MAX: usize = 64;
+
 /// One choice of one buyer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Checkout {

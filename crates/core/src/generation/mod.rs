@@ -18,7 +18,7 @@ pub use session::{
     Entry, Flag, GENERATION_LIFETIME, Generation, Money, NewGeneration, Own, PROMPT_BYTES_MAX, Refund,
     Status, Unreadable, VALUE_VERSION, VIDEOS_MAX,
 };
-pub use store::{GenerationStore, Kept, KeptEvent, Tidied};
+pub use store::{GenerationStore, Kept, KeptEvent, Mark, Tally, Tidied};
 pub use video::{
     ASKS_MIN, ATTEMPTS_MAX, Asked, Called, RUN_MAX, SETTLE, Seen, Task, Video, VideoStatus, WATCH_EVERY,
 };

@@ -3,16 +3,22 @@
 use super::id::{GenerationId, GenerationKey, StripeSessionId};
 use super::news::StripeNews;
 use super::session::{Entry, Generation, Money, NewGeneration, Refund, Status, VIDEOS_MAX};
-use super::store::{GenerationStore, Kept, KeptEvent};
+use super::store::{GenerationStore, Kept, KeptEvent, Mark};
 use super::video::SEED_MAX;
+use super::work::{CALL_TIMEOUT, WORK_LEASE};
+use crate::checkout::GuestHash;
 use crate::entropy::Entropy;
 use crate::id::random_text;
+use crate::login::UserId;
 use crate::store::StoreError;
 use crate::time::{Clock, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Tries of one change against others of the same job.
 const TRIES_MAX: usize = 64;
+/// Jobs of one guest that are taken over at once.
+const ADOPTED_MAX: usize = 1000;
 
 /// Generation sessions, on some store.
 #[derive(Clone)]
@@ -20,6 +26,7 @@ pub struct Generations {
     pub(super) store: Arc<dyn GenerationStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) lease: Duration,
 }
 
 /// What became of an event.
@@ -36,7 +43,19 @@ pub enum Applied {
 impl Generations {
     /// On a store.
     pub fn new(store: Arc<dyn GenerationStore>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { store, clock, entropy }
+        Self { store, clock, entropy, lease: WORK_LEASE }
+    }
+
+    /// With another time for which a worker holds a job without a word: as long as the work of one that died lies.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// How long one call to the generator may take: less than the lease, with time left to record what came of it.
+    #[must_use]
+    pub fn call_timeout(&self) -> Duration {
+        CALL_TIMEOUT.min(self.lease / 2)
     }
 
     /// The store, for lists.
@@ -120,6 +139,20 @@ impl Generations {
         Err(StoreError::Conflict)
     }
 
+    /// Applies an event that names a payment and no session.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn apply_to_payment(&self, intent: &str, event: &StripeNews) -> Result<Applied, StoreError> {
+        let mark = Mark::Payment(intent.to_owned());
+        let found = self.store.marked(&mark, self.now(), 1).await?;
+        match found.first().map(Generation::key) {
+            None => Ok(Applied::NoJob),
+            Some(GenerationKey::Stripe(stripe)) => self.apply(Some(&stripe), None, event).await,
+            Some(GenerationKey::Own(own)) => self.apply(None, Some(&own), event).await,
+        }
+    }
+
     /// Changes a job, again and again until nobody else did meanwhile. `change` answers `false` for nothing to do.
     ///
     /// # Errors
@@ -143,6 +176,36 @@ impl Generations {
             }
         }
         Err(StoreError::Conflict)
+    }
+
+    /// A guest has signed in: the guest's jobs are the user's from now on. Answers how many there were; doing it again
+    /// is safe.
+    ///
+    /// # Errors
+    /// As the store says; whatever was not bound yet is still the guest's.
+    pub async fn adopt(&self, guest: &GuestHash, user: &UserId) -> Result<usize, StoreError> {
+        let jobs = self.store.marked(&Mark::Guest(guest.clone()), self.now(), ADOPTED_MAX).await?;
+        let mut adopted = 0;
+        for job in jobs {
+            let taken = self
+                .change(&job.key(), |job, now| {
+                    let owner = &mut job.own_mut().owner;
+                    let theirs = owner.user.is_none() && owner.guest.as_ref() == Some(guest);
+                    if theirs {
+                        owner.user = Some(user.clone());
+                        job.note("the guest signed in", now);
+                    }
+                    theirs
+                })
+                .await;
+            match taken {
+                Ok((_, changed)) => adopted += usize::from(changed),
+                // Its time was over meanwhile.
+                Err(StoreError::Gone) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(adopted)
     }
 
     /// A backend reports how a job goes; only what could have happened is taken. `false`: it could not.

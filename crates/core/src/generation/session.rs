@@ -4,6 +4,7 @@
 //! Pure. A value that the older application wrote is read as it is; fields that nobody knows are kept.
 
 use super::id::{GenerationId, GenerationKey, StripeSessionId};
+use super::store::Mark;
 use super::video::{Video, VideoStatus};
 use crate::checkout::Owner;
 use crate::time::Timestamp;
@@ -131,6 +132,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Processing, Self::Completed, Self::Error];
+
     /// As it is stored.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -158,6 +162,19 @@ pub enum Money {
     Failed,
     /// The buyer did not pay in time.
     Expired,
+}
+
+impl Refund {
+    /// As it is stored.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Due => "due",
+            Self::Ordered => "ordered",
+            Self::Done => "done",
+        }
+    }
 }
 
 /// Money that is to go back.
@@ -365,6 +382,14 @@ impl Generation {
             _ => None,
         };
         work.map(|at| own.lease_until.map_or(at, |lease| lease.max(at)))
+    }
+
+    /// By what else than its names it is found.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let Own { owner, payment_intent, .. } = self.own();
+        let guest = owner.guest.clone().filter(|_| owner.user.is_none());
+        guest.map(Mark::Guest).into_iter().chain(payment_intent.clone().map(Mark::Payment)).collect()
     }
 
     /// When it is forgotten.

@@ -1,7 +1,8 @@
 //! The contract of generation sessions. An engine is a [`GenerationStore`] when it passes the contract suite.
 
 use super::id::{GenerationId, GenerationKey, StripeSessionId};
-use super::session::Generation;
+use super::session::{Generation, Status};
+use crate::checkout::GuestHash;
 use crate::store::StoreError;
 use crate::time::Timestamp;
 use async_trait::async_trait;
@@ -41,6 +42,34 @@ pub struct Tidied {
     pub removed: u64,
     /// Sessions with work that no index knew of.
     pub found: u64,
+    /// Whether this way round is not over: the next step belongs to it.
+    pub more: bool,
+}
+
+/// By what else than its names a job is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mark {
+    /// A guest's who has not signed in since.
+    Guest(GuestHash),
+    /// Stripe's name of the payment.
+    Payment(String),
+}
+
+/// What there is, for operators.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Jobs by status.
+    pub jobs: Vec<(Status, u64)>,
+    /// Jobs that failed after they were paid: an operator retries or refunds.
+    pub refunds_due: u64,
+    /// Refunds that an operator ordered and Stripe has not made.
+    pub refunds_ordered: u64,
+    /// Since when the oldest due work waits for a worker.
+    pub work_since: Option<Timestamp>,
+    /// Stripe's messages that are not applied.
+    pub waiting: u64,
+    /// When the oldest of them came.
+    pub waiting_since: Option<Timestamp>,
 }
 
 /// Durable home of generation sessions.
@@ -106,6 +135,14 @@ pub trait GenerationStore: Send + Sync + 'static {
     /// Jobs, newest first, for the operator; a status may be asked for. Engines without an index look at a bounded
     /// number of values.
     async fn recent(&self, status: Option<&str>, limit: usize) -> Result<Vec<Generation>, StoreError>;
+
+    /// Jobs that bear a mark, at most so many. Where an index is only a hint, a job may be missing until `tidy` has gone
+    /// round.
+    async fn marked(&self, mark: &Mark, now: Timestamp, limit: usize) -> Result<Vec<Generation>, StoreError>;
+
+    /// Counts. Engines without an index count while `tidy` goes round: their numbers of jobs are those of the last way
+    /// round, and nothing before the first one is over.
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError>;
 
     /// Removes what is over and finds work that no index knows of; at most `batch` values in one go.
     async fn tidy(&self, now: Timestamp, batch: usize) -> Result<Tidied, StoreError>;

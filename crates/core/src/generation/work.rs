@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::time::Duration;
 
-/// How long a worker holds a job without a word.
+/// How long a worker holds a job without a word, unless told otherwise.
 pub const WORK_LEASE: Duration = Duration::from_secs(45);
-/// How long one call to the generator may take; less than the lease.
+/// The longest that one call to the generator may take; less than the lease.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Tries of one record against others of the same job.
 const TRIES_MAX: usize = 32;
@@ -82,7 +82,7 @@ impl Generations {
         limit: usize,
     ) -> Result<usize, StoreError> {
         let now = self.now();
-        let jobs = self.store.claim(now, now.plus(WORK_LEASE), limit).await?;
+        let jobs = self.store.claim(now, now.plus(self.lease), limit).await?;
         let count = jobs.len();
         let done = join_all(jobs.into_iter().map(|job| self.work_on(job, generator, refunder))).await;
         for lost in done.into_iter().filter_map(Result::err) {
@@ -142,7 +142,7 @@ impl Generations {
         if calls(&job).is_empty() {
             return Ok(job);
         }
-        let lost_at = now.plus(WORK_LEASE);
+        let lost_at = now.plus(self.lease);
         self.record(job, |job| {
             for at in calls(job) {
                 if let Some(video) = job.own_mut().files.get_mut(at) {
@@ -211,7 +211,7 @@ impl Generations {
             let now = self.now();
             let mut next = current.clone();
             change(&mut next);
-            next.own_mut().lease_until = next.own().lease_until.map(|_| now.plus(WORK_LEASE));
+            next.own_mut().lease_until = next.own().lease_until.map(|_| now.plus(self.lease));
             let next = next.next_revision(now);
             match self.store.commit(&next, now).await {
                 Ok(()) => return Ok(next),

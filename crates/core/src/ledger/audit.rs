@@ -54,6 +54,8 @@ pub(super) struct Facts {
     pub(super) rows: Vec<Record>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) purged: Vec<CheckoutId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remarks: Vec<String>,
 }
 
 impl AuditRow {
@@ -71,6 +73,12 @@ impl AuditRow {
         };
         row.hash = row.computed();
         row
+    }
+
+    /// What was done outside the ledger: the names of what it was done to.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        serde_json::from_str::<Facts>(&self.facts).map(|facts| facts.remarks).unwrap_or_default()
     }
 
     /// The head after this row.
@@ -132,6 +140,14 @@ pub enum Broken {
         /// Why.
         what: String,
     },
+    /// A column that is there for people says something else than those that count.
+    #[error(
+        "{row} shows people something else than what counts: a column that is derived was changed by itself"
+    )]
+    Contradicts {
+        /// Its kind and fingerprint.
+        row: String,
+    },
     /// A row of the ledger is not what its last change left.
     #[error("{row} is not what its last change left")]
     Differs {
@@ -181,6 +197,14 @@ impl Replay {
             }
         }
         Ok(())
+    }
+
+    /// Rows that a ledger says contradict themselves.
+    ///
+    /// # Errors
+    /// [`Broken::Contradicts`] names the first one.
+    pub fn contradicting(rows: &[RecordKey]) -> Result<(), Broken> {
+        rows.first().map_or(Ok(()), |key| Err(Broken::Contradicts { row: name_of_key(key) }))
     }
 
     /// Compares rows that are stored with what the audit tells. A row that no change of ours has touched yet is an
@@ -236,10 +260,17 @@ fn without_personal(record: Record) -> Record {
 
 fn name_of(record: &Record) -> String {
     match record {
-        Record::Checkout(row) => format!("checkout {}", row.id.fingerprint()),
-        Record::Payment(row) => format!("payment {}", row.id.fingerprint()),
         Record::Coupon(row) => format!("coupon {}", row.code.as_str()),
-        Record::Grant(row) => format!("the grant of payment {}", row.payment.fingerprint()),
-        Record::Refund(row) => format!("refund {}", row.id.fingerprint()),
+        other => name_of_key(&other.key()),
+    }
+}
+
+fn name_of_key(key: &RecordKey) -> String {
+    match key {
+        RecordKey::Checkout(id) => format!("checkout {}", id.fingerprint()),
+        RecordKey::Payment(id) => format!("payment {}", id.fingerprint()),
+        RecordKey::Coupon(id) => format!("coupon {}", id.as_str()),
+        RecordKey::Grant(payment) => format!("the grant of payment {}", payment.fingerprint()),
+        RecordKey::Refund(id) => format!("refund {}", id.fingerprint()),
     }
 }

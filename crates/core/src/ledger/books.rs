@@ -4,7 +4,8 @@
 //! A lookup finds only what was loaded: a decision names in its [`super::Reads`] whatever it looks for.
 
 use super::plan::{Inbound, Record, RecordKey, Write};
-use crate::checkout::{Checkout, CheckoutId, CheckoutState, Owner};
+use super::reads::LEFT_MAX;
+use crate::checkout::{Checkout, CheckoutId, CheckoutState, Owner, RENEWALS_MAX};
 use crate::login::UserId;
 use crate::payment::{
     Coupon, CouponCode, CouponId, Grant, OrderId, Payment, PaymentId, PrepareId, Refund, RefundId, TransId,
@@ -106,17 +107,34 @@ impl Books {
     /// The checkout of `owner` that left `active` last.
     #[must_use]
     pub fn latest(&self, owner: &Owner, slot: &str) -> Option<&Checkout> {
-        self.checkouts()
-            .filter(|row| row.slot == slot && owner.owns(&row.owner))
-            .filter_map(|row| Some((row.state.left_active_at()?, row)))
-            .max_by_key(|(at, row)| (*at, row.id.clone()))
-            .map(|(_, row)| row)
+        self.left(owner, slot).into_iter().next()
+    }
+
+    /// The checkouts of `owner` that have left `active`, the last ones first, at most [`LEFT_MAX`].
+    #[must_use]
+    pub fn left(&self, owner: &Owner, slot: &str) -> Vec<&Checkout> {
+        let left = |row: &&Checkout| row.state.left_active_at().is_some();
+        let mine = self.checkouts().filter(left).filter(|row| row.slot == slot && owner.owns(&row.owner));
+        let mut found: Vec<&Checkout> = mine.collect();
+        found.sort_by_key(|row| std::cmp::Reverse((row.state.left_active_at(), row.id.clone())));
+        found.truncate(LEFT_MAX);
+        found
     }
 
     /// The checkout that continues this one.
     #[must_use]
     pub fn renewal_of(&self, id: &CheckoutId) -> Option<&Checkout> {
         self.checkouts().find(|row| row.renewed_from.as_ref() == Some(id))
+    }
+
+    /// The checkouts of one choice that continue each other: those that `id` continues, and those that continue it; not
+    /// itself. Bounded, so that a circle that somebody wrote by hand has an end.
+    pub fn renewals_around<'a>(&'a self, id: &CheckoutId) -> impl Iterator<Item = &'a Checkout> {
+        let row = self.checkout(id);
+        let from = |row: &&Checkout| row.renewed_from.as_ref().and_then(|id| self.checkout(id));
+        let before = std::iter::successors(row, from).skip(1).take(RENEWALS_MAX);
+        let after = std::iter::successors(row, |row| self.renewal_of(&row.id)).skip(1).take(RENEWALS_MAX);
+        before.chain(after)
     }
 
     /// Whether a checkout of this name was purged.
@@ -298,7 +316,7 @@ impl Books {
                 }
                 true
             }
-            Write::Use { .. } => true,
+            Write::Use { .. } | Write::Remark(_) => true,
         }
     }
 

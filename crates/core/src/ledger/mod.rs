@@ -12,6 +12,7 @@ mod outbox;
 mod plan;
 mod query;
 mod reads;
+mod remark;
 mod settle;
 mod store;
 
@@ -21,6 +22,7 @@ pub(crate) use draft::Draft;
 pub use outbox::{EFFECT_LEASE, Effect, EffectKind, EffectRow, EffectState, NewEffect, Retry, retry_after};
 pub use plan::{Inbound, Kind, Note, Plan, Record, RecordKey, Write};
 pub use query::{Census, Cursor, Due, PAGE_MAX, Page, PaymentFilter};
-pub use reads::{CheckoutKey, PaymentKey, Reads};
-pub use settle::{Sheet, settle};
+pub use reads::{CheckoutKey, LEFT_MAX, PaymentKey, Reads};
+pub use remark::remark;
+pub use settle::{Change, Sheet, settle};
 pub use store::{Decision, LedgerStore, Work, transact};

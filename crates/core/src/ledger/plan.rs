@@ -125,6 +125,8 @@ pub enum Write {
         /// Which.
         tier: String,
     },
+    /// What an operator did outside the ledger, for the audit alone: the name of what it was done to. Never a secret.
+    Remark(String),
     /// A user whom a trusted backend vouches for, recorded if nobody knew them.
     Vouch {
         /// Whom.

@@ -1,6 +1,6 @@
 //! What operators, timers and the dashboard ask for.
 
-use super::plan::Kind;
+use super::plan::{Kind, RecordKey};
 use crate::login::UserId;
 use crate::time::Timestamp;
 
@@ -18,6 +18,8 @@ pub enum Due {
     Asks,
     /// Refunds that nobody has asked the provider for.
     Refunds,
+    /// Payments without a user's address, for a person: no timer looks at them.
+    WithoutEmail,
     /// Checkouts that left `active` before this moment and have nothing that must be kept.
     Purges {
         /// Exclusive.
@@ -48,6 +50,8 @@ pub struct PaymentFilter {
 pub struct Page<T> {
     /// Newest first.
     pub rows: Vec<T>,
+    /// Of these, the ones in which a column that is there for people says something else than those that count.
+    pub contradicting: Vec<RecordKey>,
     /// Where the next one begins; `None` at the end.
     pub next: Option<Cursor>,
 }

@@ -2,13 +2,16 @@
 //!
 //! Links are followed by the engine, always the same ones, so that a decision never finds half of a picture:
 //! of a payment also its checkout, coupon, grant, refunds and its user's grants; of a checkout also the one that is
-//! active in its slot, the one that continues it, the one that took its place, their open and completed payments, and
-//! their coupons.
+//! active in its slot, the one that took its place, all that these continue or that continue them, at most
+//! [`crate::checkout::RENEWALS_MAX`] each way, their open and completed payments, and their coupons.
 
 use super::plan::Inbound;
 use crate::checkout::{CheckoutId, Owner};
 use crate::login::UserId;
 use crate::payment::{CouponCode, CouponId, OrderId, PaymentId, PrepareId, RefundId, TransId};
+
+/// Checkouts that one [`CheckoutKey::Left`] finds.
+pub const LEFT_MAX: usize = 100;
 
 /// How a payment is named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +33,8 @@ pub enum CheckoutKey {
     Active(Owner, String),
     /// The one of an owner and slot that left `active` last.
     Latest(Owner, String),
+    /// Those of an owner and slot that have left `active`, the last ones first, at most [`LEFT_MAX`].
+    Left(Owner, String),
 }
 
 /// What a decision has to see.

@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 pub struct Sheet {
     /// New rows, as they are in the end.
     pub creates: Vec<Record>,
-    /// Changed rows, as they are in the end, and the version each had before.
-    pub updates: Vec<(Record, i64)>,
+    /// Changed rows.
+    pub updates: Vec<Change>,
     /// Checkouts that go, and whose names are kept.
     pub purges: Vec<CheckoutId>,
     /// Attempts of the provider, bound to their payments.
@@ -41,6 +41,15 @@ pub struct Sheet {
     pub outcomes: Vec<Result<(), StoreError>>,
 }
 
+/// A row that changed.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// As it was before the batch: an engine need not write again what stayed the same.
+    pub before: Record,
+    /// As it is in the end.
+    pub after: Record,
+}
+
 impl Sheet {
     /// Whether there is nothing to write.
     #[must_use]
@@ -49,29 +58,24 @@ impl Sheet {
     }
 }
 
-/// What is known of a row that changed in this batch.
-struct Touched {
-    /// Before the batch; `None`: it was not there.
-    base: Option<i64>,
-}
+/// Rows that changed in this batch, as they were before it; `None`: not there.
+type Touched = BTreeMap<RecordKey, Option<Record>>;
 
 /// Lets every piece of work decide, in order, and gathers what came of it.
 #[must_use]
 pub fn settle(books: &mut Books, head: &AuditHead, works: &[Work]) -> Sheet {
     let mut sheet = Sheet::default();
-    let mut touched: BTreeMap<RecordKey, Touched> = BTreeMap::new();
+    let mut touched = Touched::new();
     let mut head = head.clone();
     for work in works {
         let plan = work.decide(books);
-        let before: Vec<Option<i64>> = plan.writes.iter().map(|write| version_before(books, write)).collect();
+        let before: Touched = plan.writes.iter().filter_map(|write| before(books, write)).collect();
         if let Err(clash) = books.apply(&plan.writes) {
             sheet.outcomes.push(Err(StoreError::unavailable(clash)));
             continue;
         }
-        for (write, base) in plan.writes.iter().zip(before) {
-            if let Write::Create(record) | Write::Update(record) = write {
-                touched.entry(record.key()).or_insert(Touched { base });
-            }
+        for (key, before) in before {
+            touched.entry(key).or_insert(before);
         }
         sheet.take(plan, &mut head, books, work.now());
         sheet.outcomes.push(Ok(()));
@@ -80,11 +84,11 @@ pub fn settle(books: &mut Books, head: &AuditHead, works: &[Work]) -> Sheet {
     sheet
 }
 
-fn version_before(books: &Books, write: &Write) -> Option<i64> {
-    match write {
-        Write::Create(record) | Write::Update(record) => books.record(&record.key()).map(Record::version),
-        _ => None,
-    }
+fn before(books: &Books, write: &Write) -> Option<(RecordKey, Option<Record>)> {
+    let (Write::Create(record) | Write::Update(record)) = write else { return None };
+    let key = record.key();
+    let before = books.record(&key).cloned();
+    Some((key, before))
 }
 
 impl Sheet {
@@ -92,7 +96,7 @@ impl Sheet {
         let facts = facts_of(&plan, books);
         for write in plan.writes {
             match write {
-                Write::Create(_) | Write::Update(_) => {}
+                Write::Create(_) | Write::Update(_) | Write::Remark(_) => {}
                 Write::Purge(id) => self.purges.push(id),
                 Write::Bind { payment, attempt } => self.binds.push((payment, attempt, now)),
                 Write::Use { coupon, payment, user } => self.uses.push((coupon, payment, user, now)),
@@ -114,19 +118,19 @@ impl Sheet {
         }
     }
 
-    fn rows(&mut self, touched: BTreeMap<RecordKey, Touched>, books: &Books) {
-        for (key, Touched { base }) in touched {
+    fn rows(&mut self, touched: Touched, books: &Books) {
+        for (key, before) in touched {
             // A row that was purged in the same batch is gone.
-            let Some(record) = books.record(&key).cloned() else { continue };
-            match base {
-                None => self.creates.push(record),
-                Some(version) => self.updates.push((record, version)),
+            let Some(after) = books.record(&key).cloned() else { continue };
+            match before {
+                None => self.creates.push(after),
+                Some(before) => self.updates.push(Change { before, after }),
             }
         }
     }
 }
 
-/// Every row that the plan changed, as it left it; `None` when it changed none.
+/// Every row that the plan changed, as it left it, and what else it tells; `None` when that is nothing.
 fn facts_of(plan: &Plan, books: &Books) -> Option<String> {
     let mut facts = Facts::default();
     let mut keys: Vec<RecordKey> = Vec::new();
@@ -137,10 +141,11 @@ fn facts_of(plan: &Plan, books: &Books) -> Option<String> {
                 facts.rows.extend(books.record(&record.key()).cloned());
             }
             Write::Purge(id) => facts.purged.push(id.clone()),
+            Write::Remark(subject) => facts.remarks.push(subject.clone()),
             _ => {}
         }
     }
-    if facts.rows.is_empty() && facts.purged.is_empty() {
+    if facts.rows.is_empty() && facts.purged.is_empty() && facts.remarks.is_empty() {
         return None;
     }
     serde_json::to_string(&facts).ok()

@@ -5,7 +5,7 @@ use super::books::Books;
 use super::outbox::{EffectRow, EffectState, Retry};
 use super::plan::{Kind, Plan, Record, RecordKey};
 use super::query::{Census, Cursor, Due, Page, PaymentFilter};
-use super::reads::Reads;
+use super::reads::{PaymentKey, Reads};
 use crate::checkout::{CheckoutId, Owner};
 use crate::store::StoreError;
 use crate::time::Timestamp;
@@ -98,6 +98,9 @@ pub trait LedgerStore: Send + Sync + 'static {
 
     /// Whose a checkout is, and nothing else: a stranger's question costs the same whether there is such a row or not.
     async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError>;
+
+    /// The same of a payment: who pays.
+    async fn payer_of(&self, payment: &PaymentKey) -> Result<Option<Owner>, StoreError>;
 
     /// Rows that a timer has to look at, the longest due first.
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError>;

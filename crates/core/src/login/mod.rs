@@ -28,6 +28,6 @@ pub use policy::{CookiePolicy, CookieRule, LoginPolicy, SameSite, Switch, Unset}
 pub use session::{CookiePlan, LoginSession, Lost, Plan, Write};
 pub use signature::{COOKIE_CHARS_MAX, CookieFault, CookieSigner, SignedBy, SignedId};
 pub use store::{
-    Absence, EVENTS_MAX, EndReason, LIST_MAX, ListedLogin, LoginEvent, LoginEventKind, LoginStore, Lookup,
-    NewLogin, Persistence, Revoked, StoreInfo, Stored, Swept, Version,
+    Absence, EVENTS_MAX, EndReason, LIST_MAX, ListedLogin, LoginCount, LoginEvent, LoginEventKind,
+    LoginStore, Lookup, NewLogin, Persistence, Revoked, StoreInfo, Stored, Swept, Version,
 };

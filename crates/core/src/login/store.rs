@@ -95,6 +95,15 @@ pub struct Swept {
     pub more: bool,
 }
 
+/// How many sessions there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoginCount {
+    /// Live ones.
+    pub live: u64,
+    /// Whether there may be more: an engine without an index stops counting at its bound.
+    pub more: bool,
+}
+
 /// Something that happened to a session, kept in the outbox until somebody has taken it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginEvent {
@@ -237,6 +246,8 @@ pub trait LoginStore: Send + Sync + 'static {
     ) -> Result<u64, StoreError>;
     /// Removes at most `batch` expired sessions.
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError>;
+    /// How many sessions are live, for the operator; an id that was regenerated away does not count.
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError>;
     /// The oldest untaken events, [`EVENTS_MAX`] at most.
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError>;
     /// Forgets events that were taken.

@@ -70,9 +70,9 @@ fn target_of(draft: &Draft<'_>, terms: &Terms, payment: &Payment) -> Target {
             Target::Checkout(Box::new(row.clone()))
         }
         CheckoutState::Expired { .. } => {
-            // What continues it, or what it continued, may have been bought since.
-            let before = row.superseded_by.as_ref().and_then(|id| draft.checkout(id));
-            let mut linked = draft.books.renewal_of(id).into_iter().chain(before);
+            // What continues it, or what it continued, may have been bought since, however often it was renewed.
+            let instead = row.superseded_by.as_ref().and_then(|id| draft.checkout(id));
+            let mut linked = draft.books.renewals_around(id).chain(instead);
             if linked.any(|other| matches!(other.state, CheckoutState::Completed { .. })) {
                 Target::Nothing(RefundReason::AlreadyPaid)
             } else {
@@ -132,10 +132,13 @@ fn complete_checkout(draft: &mut Draft<'_>, terms: &Terms, row: &Checkout, payme
         let state = CheckoutState::Invalidated { at: now, reason: InvalidReason::PaidByPredecessor };
         leave_active(draft, terms, &twin, state, Some(row.id.clone()));
     }
-    // One that continued it and has expired in its turn: late money for it has to find that this was bought.
-    let expired = |row: &&Checkout| matches!(row.state, CheckoutState::Expired { .. });
-    if let Some(renewal) = draft.books.renewal_of(&row.id).filter(expired) {
-        let linked = renewal.moved(renewal.state.clone(), now);
+    // Those around it that have expired: late money for one has to find that this was bought, also when what links them
+    // has been purged.
+    let expired = |other: &&Checkout| {
+        matches!(other.state, CheckoutState::Expired { .. }) && other.superseded_by.as_ref() != Some(&row.id)
+    };
+    for other in draft.books.renewals_around(&row.id).filter(expired) {
+        let linked = other.moved(other.state.clone(), now);
         draft.put(Record::Checkout(Checkout { superseded_by: Some(row.id.clone()), ..linked }));
     }
     tell_checkout(draft, terms, "checkout.completed", &done);

@@ -8,7 +8,7 @@ use super::id::{OrderId, PaydocId, PaymentId, PrepareId, RefundId, TransId};
 use super::machine::{PaymentEvent, Reply, Verdict, Word};
 use super::state::{Payment, PaymentState, RefundReason};
 use super::terms::Terms;
-use crate::checkout::{Caller, Owner};
+use crate::checkout::Caller;
 use crate::entropy::{Entropy, NoEntropy};
 use crate::ledger::{
     Books, Decision, Draft, Due, Inbound, LedgerStore, Note, PaymentKey, Reads, Record, RecordKey, transact,
@@ -180,8 +180,11 @@ impl Payments {
     /// # Errors
     /// [`PaymentError::NotFound`], also for somebody else's.
     pub async fn show(&self, caller: &Caller, key: PaymentKey) -> Result<Payment, PaymentError> {
-        let found = self.find(&key).await?;
-        let payment = found.filter(|row| caller.may_touch(&owner_of(row))).ok_or(PaymentError::NotFound)?;
+        let payer = self.ledger.payer_of(&key).await?;
+        if !payer.is_some_and(|payer| caller.may_touch(&payer)) {
+            return Err(PaymentError::NotFound);
+        }
+        let payment = self.find(&key).await?.ok_or(PaymentError::NotFound)?;
         if !payment.is_overdue(self.clock.now()) {
             return Ok(payment);
         }
@@ -432,8 +435,4 @@ fn note_of(event: &'static str, actor: &str, payment: &Payment) -> Note {
         payment: Some(payment.id.clone()),
         checkout: payment.checkout.clone(),
     }
-}
-
-fn owner_of(payment: &Payment) -> Owner {
-    Owner::user(payment.user.clone())
 }

@@ -28,6 +28,13 @@ impl DeviceId {
     }
 }
 
+/// The device that is meant when nobody names one, as applications have it.
+impl Default for DeviceId {
+    fn default() -> Self {
+        Self("default-client".into())
+    }
+}
+
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -9,7 +9,7 @@ use sessile_core::checkout::{
     Caller, Checkout, CheckoutError, CheckoutId, CheckoutState, Invalid, InvalidReason, NewCheckout, Opening,
     Owner, Swept,
 };
-use sessile_core::ledger::Record;
+use sessile_core::ledger::{LEFT_MAX, Record};
 use sessile_core::payment::{ExpireReason, PaymentState, Verdict, Word};
 
 fn invalid(world: &World, caller: &Caller, id: &CheckoutId) -> Invalid {
@@ -209,6 +209,36 @@ fn what_a_guest_chose_is_theirs_after_they_sign_in() {
     run(world.checkouts.adopt(&cookie("nothing"), &user('a'))).unwrap();
     run(world.checkouts.adopt(&cookie("g"), &user('b'))).unwrap();
     assert_eq!(world.checkout(&brought.id).owner.user, Some(user('a')), "once somebody's, never another's");
+    world.check();
+}
+
+#[test]
+fn everything_a_guest_left_is_theirs_in_one_step() {
+    let world = World::new();
+    let packages = ["basic", "pro", "basic", "pro", "basic"];
+    let left: Vec<_> = packages.map(|package| world.open(&guest("g"), wants(package)).checkout.id).into();
+    world.clock.advance(DAY);
+    run(world.checkouts.sweep(10)).unwrap();
+    run(world.checkouts.adopt(&cookie("g"), &user('a'))).unwrap();
+    for id in &left {
+        assert_eq!(world.checkout(id).owner.user, Some(user('a')), "the older ones too");
+    }
+    let (audit, _) = world.ledger.audited();
+    run(world.checkouts.adopt(&cookie("g"), &user('a'))).unwrap();
+    assert_eq!(world.ledger.audited().0, audit, "again, it changes nothing");
+    world.check();
+}
+
+#[test]
+fn a_guest_who_left_more_than_one_step_sees_brings_it_all() {
+    let world = World::new();
+    let left: Vec<_> = (0..2 * LEFT_MAX + 1)
+        .map(|n| world.open(&guest("g"), wants(["basic", "pro"][n % 2])).checkout.id)
+        .collect();
+    world.clock.advance(DAY);
+    run(world.checkouts.sweep(10)).unwrap();
+    run(world.checkouts.adopt(&cookie("g"), &user('a'))).unwrap();
+    assert!(left.iter().all(|id| world.checkout(id).owner.user == Some(user('a'))));
     world.check();
 }
 

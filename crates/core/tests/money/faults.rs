@@ -121,7 +121,10 @@ fn changes_of_mind() -> Vec<Case> {
             "adopt",
             || {
                 let scene = Scene::link();
-                scene.world.open(&guest("g"), wants("pro"));
+                // Some are left behind, and one is active.
+                for package in ["basic", "pro", "basic", "pro"] {
+                    scene.world.open(&guest("g"), wants(package));
+                }
                 scene
             },
             |s| answered(run(s.world.checkouts.adopt(&cookie("g"), &user('a')))),

@@ -1,7 +1,7 @@
 //! Money that comes when nobody waits for it any more: it buys what it can, or it goes back. It is never dropped.
 
 use crate::world::{BASIC, DAY, HOUR, World, browser, minor, pays_for, pays_for_tier, run, wants};
-use sessile_core::checkout::{CheckoutId, CheckoutState, InvalidReason, NewCheckout};
+use sessile_core::checkout::{CheckoutId, CheckoutState, InvalidReason, NewCheckout, RENEWALS_MAX};
 use sessile_core::payment::{
     Discount, Disposition, How, NewPayment, Payment, PaymentState, PrepareId, RefundReason, RefundState,
     Reply, Verdict,
@@ -266,4 +266,73 @@ fn a_renewal_that_expired_is_not_bought_after_its_predecessor() {
     assert_eq!(comes_late(&world, &late, 1), Disposition::Granted);
     assert!(world.recover(&browser('a'), Some(&renewed.id)).is_err(), "it was bought");
     assert_eq!(comes_late(&world, &later, 2), refunded(RefundReason::AlreadyPaid));
+}
+
+/// A checkout that was given up and renewed `times` times, each time after a day: its payment, and the rows.
+fn renewed(world: &World, times: usize) -> ((Payment, PrepareId), Vec<CheckoutId>) {
+    let first = world.open(&browser('a'), wants("basic")).checkout;
+    let late = given_up(world, &first.id, 1);
+    let mut chain = vec![first.id];
+    for _ in 0..times {
+        world.clock.advance(DAY);
+        let last = chain.last().unwrap();
+        chain.push(world.recover(&browser('a'), Some(last)).unwrap().id);
+    }
+    (late, chain)
+}
+
+#[test]
+fn money_for_what_was_renewed_and_renewed_and_paid_goes_back() {
+    for times in 1..=4 {
+        let world = World::new();
+        let (late, chain) = renewed(&world, times);
+        let other = world.pay(&browser('a'), pays_for(&chain[times])).payment;
+        world.paid(&other, 2);
+        assert_eq!(
+            comes_late(&world, &late, 1),
+            refunded(RefundReason::AlreadyPaid),
+            "renewed {times} times"
+        );
+    }
+}
+
+#[test]
+fn what_late_money_bought_is_not_bought_by_any_renewal() {
+    let world = World::new();
+    let (late, chain) = renewed(&world, 2);
+    let later = given_up(&world, &chain[2], 2);
+    world.clock.advance(DAY);
+    run(world.checkouts.sweep(10)).unwrap();
+    assert_eq!(comes_late(&world, &late, 1), Disposition::Granted);
+    assert!(world.recover(&browser('a'), Some(&chain[2])).is_err(), "it was bought");
+    assert_eq!(comes_late(&world, &later, 2), refunded(RefundReason::AlreadyPaid));
+}
+
+/// What was bought stays bought when the row between is purged.
+#[test]
+fn a_link_that_was_purged_hides_nothing() {
+    let world = World::new();
+    let (late, chain) = renewed(&world, 2);
+    let later = given_up(&world, &chain[2], 2);
+    world.clock.advance(5 * DAY);
+    run(world.checkouts.sweep(10)).unwrap();
+    assert_eq!(comes_late(&world, &late, 1), Disposition::Granted);
+    world.clock.advance(2 * DAY);
+    assert_eq!(run(world.checkouts.sweep(10)).unwrap().deleted, 1, "the one between");
+    assert!(world.recover(&browser('a'), Some(&chain[2])).is_err(), "it was bought");
+    assert_eq!(comes_late(&world, &later, 2), refunded(RefundReason::AlreadyPaid));
+}
+
+#[test]
+fn one_choice_is_renewed_so_often_and_no_more() {
+    let world = World::new();
+    // No sweep has taken the older ones.
+    let (late, chain) = renewed(&world, RENEWALS_MAX);
+    world.clock.advance(DAY);
+    assert!(world.recover(&browser('a'), chain.last()).is_err());
+    let again = world.open(&browser('a'), wants("basic")).checkout;
+    assert_eq!(again.renewed_from, None, "the same may be chosen anew");
+    assert_eq!(comes_late(&world, &late, 1), Disposition::Granted);
+    let twin = world.checkout(&again.id).state;
+    assert!(matches!(twin, CheckoutState::Invalidated { reason: InvalidReason::PaidByPredecessor, .. }));
 }

@@ -8,7 +8,7 @@ use sessile_core::Timestamp;
 use sessile_core::checkout::{Checkout, CheckoutId, CheckoutState, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
-    PaymentFilter, Reads, Record, RecordKey, Retry, Sheet, Work, settle,
+    PaymentFilter, PaymentKey, Reads, Record, RecordKey, Retry, Sheet, Work, settle,
 };
 use sessile_core::payment::{Payment, RefundState};
 use std::collections::BTreeMap;
@@ -170,8 +170,8 @@ impl Inner {
         if changed != (sheet.audit.len() == 1) || (!changed && !sheet.effects.is_empty()) {
             self.broken.push(format!("{} audit rows for one decision", sheet.audit.len()));
         }
-        for (record, _) in &sheet.updates {
-            if books.record(&record.key()) != Some(record) {
+        for change in &sheet.updates {
+            if books.record(&change.after.key()) != Some(&change.after) {
                 self.broken.push("a sheet differs from its books".to_owned());
             }
         }
@@ -212,6 +212,12 @@ impl Inner {
             }
             Due::Asks => payments()
                 .filter_map(|row| row.ask.filter(|ask| now >= ask.at).map(|ask| (ask.at, name(row))))
+                .collect(),
+            Due::WithoutEmail => self
+                .tables
+                .payments()
+                .filter(|row| row.email.trim().is_empty())
+                .map(|row| (row.created_at, RecordKey::Payment(row.id.clone())))
                 .collect(),
             Due::Refunds => self
                 .tables
@@ -295,6 +301,12 @@ impl LedgerStore for MemoryLedger {
         replied(found, fault)
     }
 
+    async fn payer_of(&self, payment: &PaymentKey) -> Result<Option<Owner>, StoreError> {
+        let (inner, fault) = self.called()?;
+        let found = inner.tables.payment(payment).map(|row| Owner::user(row.user.clone()));
+        replied(found, fault)
+    }
+
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {
         let (inner, fault) = self.called()?;
         let mut found = inner.due(due, now);
@@ -322,7 +334,7 @@ impl LedgerStore for MemoryLedger {
             let (created_at, id) = created(record);
             Cursor { created_at, id }
         });
-        replied(Page { rows, next }, fault)
+        replied(Page { rows, contradicting: Vec::new(), next }, fault)
     }
 
     async fn census(&self, now: Timestamp) -> Result<Census, StoreError> {

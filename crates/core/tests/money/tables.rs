@@ -2,8 +2,10 @@
 //! what its `Reads` name and the links that the contract says an engine follows: a decision that looks for more is
 //! found out, because it decides otherwise on all the rows.
 
-use sessile_core::checkout::{Checkout, CheckoutId, CheckoutState, Owner};
-use sessile_core::ledger::{Books, CheckoutKey, Inbound, PaymentKey, Reads, Record, RecordKey, Sheet};
+use sessile_core::checkout::{Checkout, CheckoutId, CheckoutState, Owner, RENEWALS_MAX};
+use sessile_core::ledger::{
+    Books, CheckoutKey, Inbound, LEFT_MAX, PaymentKey, Reads, Record, RecordKey, Sheet,
+};
 use sessile_core::login::UserId;
 use sessile_core::payment::{Coupon, CouponId, Payment, PaymentId, PrepareId, Refund, TransId};
 use sessile_core::user::TIER_FREE;
@@ -67,28 +69,26 @@ impl Tables {
         books
     }
 
+    pub(crate) fn payment(&self, key: &PaymentKey) -> Option<&Payment> {
+        self.payments().find(|row| match key {
+            PaymentKey::Id(id) => row.id == *id,
+            PaymentKey::Order(order) => row.order == *order,
+            PaymentKey::Idempotency(key) => row.idempotency_key == *key,
+        })
+    }
+
     /// What `reads` names, with its links.
     pub(crate) fn seen_by(&self, reads: &Reads) -> Books {
         let mut view = View { tables: self, books: Books::default() };
         for key in &reads.payments {
-            let found = self.payments().find(|row| match key {
-                PaymentKey::Id(id) => row.id == *id,
-                PaymentKey::Order(order) => row.order == *order,
-                PaymentKey::Idempotency(key) => row.idempotency_key == *key,
-            });
-            view.payment_with_checkout(found);
+            view.payment_with_checkout(self.payment(key));
         }
         for key in &reads.checkouts {
             match key {
                 CheckoutKey::Id(id) => view.checkout_by_id(id),
                 CheckoutKey::Active(owner, slot) => view.active_with_links(owner, slot),
-                CheckoutKey::Latest(owner, slot) => {
-                    let left = self.checkouts().filter(|row| row.slot == *slot && owner.owns(&row.owner));
-                    let left = left.filter_map(|row| Some((row.state.left_active_at()?, row.id.clone())));
-                    if let Some((_, id)) = left.max() {
-                        view.checkout_by_id(&id);
-                    }
-                }
+                CheckoutKey::Latest(owner, slot) => view.left(owner, slot, 1),
+                CheckoutKey::Left(owner, slot) => view.left(owner, slot, LEFT_MAX),
             }
         }
         for code in &reads.codes {
@@ -129,10 +129,13 @@ impl Tables {
             }
             self.records.insert(record.key(), record.clone());
         }
-        for (record, before) in &sheet.updates {
-            let there = self.records.insert(record.key(), record.clone());
-            if there.as_ref().map(Record::version) != Some(*before) {
-                return Err(format!("an update of {:?} missed version {before}", record.key()));
+        for change in &sheet.updates {
+            let there = self.records.insert(change.after.key(), change.after.clone());
+            if there.as_ref() != Some(&change.before) {
+                return Err(format!(
+                    "an update of {:?} missed the row it was decided on",
+                    change.after.key()
+                ));
             }
         }
         for id in &sheet.purges {
@@ -229,12 +232,12 @@ impl View<'_> {
         }
     }
 
-    fn active(&mut self, owner: &Owner, slot: &str) {
-        let tables = self.tables;
-        let active = tables.checkouts().filter(|row| row.state == CheckoutState::Active);
-        for row in active.filter(|row| row.slot == slot && owner.owns(&row.owner)) {
-            self.checkout(row);
-        }
+    fn left(&mut self, owner: &Owner, slot: &str, limit: usize) {
+        let left = self.tables.checkouts().filter(|row| row.slot == slot && owner.owns(&row.owner));
+        let mut left: Vec<_> =
+            left.filter_map(|row| Some((row.state.left_active_at()?, row.id.clone()))).collect();
+        left.sort();
+        left.iter().rev().take(limit).for_each(|(_, id)| self.checkout_by_id(id));
     }
 
     fn active_with_links(&mut self, owner: &Owner, slot: &str) {
@@ -250,12 +253,25 @@ impl View<'_> {
         }
         let tables = self.tables;
         let Some(row) = tables.checkouts().find(|row| row.id == *id) else { return };
-        self.checkout(row);
-        self.active(&row.owner, &row.slot);
-        let near = |other: &&Checkout| {
-            other.renewed_from.as_ref() == Some(&row.id) || row.superseded_by.as_ref() == Some(&other.id)
-        };
-        tables.checkouts().filter(near).for_each(|other| self.checkout(other));
+        let active = tables.checkouts().filter(|other| {
+            other.state == CheckoutState::Active && other.slot == row.slot && row.owner.owns(&other.owner)
+        });
+        let instead = tables.checkouts().filter(|other| row.superseded_by.as_ref() == Some(&other.id));
+        for linked in std::iter::once(row).chain(active).chain(instead) {
+            self.checkout(linked);
+            self.renewals(linked);
+        }
+    }
+
+    /// What a checkout continues, and what continues it.
+    fn renewals(&mut self, row: &Checkout) {
+        let tables = self.tables;
+        let from =
+            |row: &&Checkout| tables.checkouts().find(|other| row.renewed_from.as_ref() == Some(&other.id));
+        let to =
+            |row: &&Checkout| tables.checkouts().find(|other| other.renewed_from.as_ref() == Some(&row.id));
+        std::iter::successors(Some(row), from).take(RENEWALS_MAX + 1).for_each(|row| self.checkout(row));
+        std::iter::successors(Some(row), to).take(RENEWALS_MAX + 1).for_each(|row| self.checkout(row));
     }
 
     /// A checkout with its coupon, and with its payments that are open or completed.

@@ -2,7 +2,7 @@
 
 use super::shop::{May, Sabotage, Shop, State};
 use crate::world::{DAY, HOUR, terms};
-use sessile_core::checkout::{CheckoutState, InvalidReason};
+use sessile_core::checkout::{CheckoutId, CheckoutState, InvalidReason};
 use sessile_core::payment::{Discount, Disposition, How, PaymentState, RefundReason, Telling, Terms};
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 use std::sync::Arc;
@@ -139,6 +139,33 @@ fn tabs_of_different_days() {
             reaches: vec![("a renewal of a renewal", |_, s| {
                 let renewed = |id| s.tables.checkouts().any(|row| row.id == id && row.renewed_from.is_some());
                 s.tables.checkouts().any(|row| row.renewed_from.clone().is_some_and(renewed))
+            })],
+            ..world()
+        },
+    );
+}
+
+/// A checkout that is renewed twice, and late money for any of the three.
+#[test]
+fn a_renewal_that_comes_back() {
+    explore(
+        "renewals",
+        Shop {
+            checkouts_max: 3,
+            payments_max: 2,
+            moments: vec![Duration::ZERO, DAY, 2 * DAY],
+            may: vec![May::Recover, May::Reconcile, May::Mistake],
+            reaches: vec![("money for what was renewed twice goes back", |_, s| {
+                let renewals = |id: &CheckoutId| {
+                    let id = id.clone();
+                    s.tables.checkouts().filter(move |row| row.renewed_from.as_ref() == Some(&id))
+                };
+                let twice = |id: &CheckoutId| renewals(id).any(|row| renewals(&row.id).next().is_some());
+                s.tables.payments().any(|payment| {
+                    let back = Disposition::Refunded { reason: RefundReason::AlreadyPaid };
+                    payment.checkout.as_ref().is_some_and(twice)
+                        && matches!(&payment.state, PaymentState::Completed { disposition, .. } if *disposition == back)
+                })
             })],
             ..world()
         },
