@@ -13,6 +13,7 @@
 //! | [`generation`] | paid jobs, on Redis (`session:<id>`), Postgres or SQLite |
 //! | [`ledger`] | checkouts, payments, coupons, grants and refunds, on SQLite or Postgres |
 //! | [`users`] | who signed in: a small table on memory, SQLite or Postgres |
+//! | [`whatsapp`] | WhatsApp devices, in files, SQLite, Postgres or Supabase |
 
 pub mod contract;
 pub mod fallback;
@@ -26,6 +27,7 @@ pub mod postgres;
 pub mod redis;
 pub mod sqlite;
 pub mod users;
+pub mod whatsapp;
 
 pub use open::{OpenError, StoreUrl, open_logins};
 pub use options::{Choice, Layout, LoginOptions};

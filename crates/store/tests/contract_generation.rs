@@ -1,5 +1,5 @@
-//! The contract suite of generation sessions: memory here, Redis on one server and on a Cluster. Run by `./test`, which
-//! starts the servers.
+//! The contract suite of generation sessions: memory and SQLite here, Postgres directly and through PgBouncer in
+//! transaction mode, Redis on one server and on a Cluster. Run by `./test`, which starts the servers.
 
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails must stop the test")]
 
@@ -41,27 +41,62 @@ mod sqlite {
     sessile_store::generation_contract!(engine);
 }
 
-/// A database of its own for each case, on the server behind a variable.
+/// A database of its own for each case on the server, reached by the URL in a variable: the server's own, or a pooler's.
 async fn postgres(variable: &str) -> TestGenerations {
     use sessile_store::Choice;
     use sessile_store::generation::PostgresGenerations;
-    let url = std::env::var(variable)
-        .unwrap_or_else(|_| panic!("{variable} is not set: run ./test, or set it to a Postgres of your own"));
+    let url = |variable: &str| {
+        std::env::var(variable).unwrap_or_else(|_| {
+            panic!("{variable} is not set: run ./test, or set it to a Postgres of your own")
+        })
+    };
+    let (server, way) = (url("SESSILE_TEST_POSTGRES_URL"), url(variable));
     let mut random = [0_u8; 8];
     getrandom::fill(&mut random).unwrap();
-    let schema = format!("g{:016x}", u64::from_ne_bytes(random));
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client.batch_execute(&format!("create schema {schema}")).await.unwrap();
-    let within =
-        format!("{url}{}options=-csearch_path%3D{schema}", if url.contains('?') { '&' } else { '?' });
-    let store = PostgresGenerations::open(&within, Choice::Yes).await.unwrap();
-    TestGenerations::new(Arc::new(store))
+    let name = format!("g{:016x}", u64::from_ne_bytes(random));
+    run_sql(&server, &format!("create database {name}")).await;
+    let mut within = url::Url::parse(&way).unwrap();
+    within.set_path(&name);
+    let store = PostgresGenerations::open(within.as_str(), Choice::Yes).await.unwrap();
+    TestGenerations::new(Arc::new(store)).guarded_by(Database { server, name })
+}
+
+async fn run_sql(server: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
+    let task = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    task.await.unwrap().unwrap();
+}
+
+/// Goes with its case.
+struct Database {
+    server: String,
+    name: String,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (server, drop) = (self.server.clone(), format!("drop database {} with (force)", self.name));
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(run_sql(&server, &drop));
+        });
+        dropped.join().unwrap();
+    }
 }
 
 mod direct {
     async fn engine() -> super::TestGenerations {
         super::postgres("SESSILE_TEST_POSTGRES_URL").await
+    }
+    sessile_store::generation_contract!(engine);
+}
+
+/// PgBouncer in transaction mode, without support for prepared statements.
+mod through_pgbouncer {
+    async fn engine() -> super::TestGenerations {
+        super::postgres("SESSILE_TEST_PGBOUNCER_URL").await
     }
     sessile_store::generation_contract!(engine);
 }
@@ -119,9 +154,12 @@ async fn engine(variable: &str) -> TestGenerations {
     let lose: Lose = Arc::new(move || {
         let place = place.clone();
         Box::pin(async move {
-            for index in ["due", "events-due"] {
+            let prefix = &place.options.prefix;
+            let of = |kind: &str, name: &str| format!("sessile:generation:{kind}:{prefix}{name}");
+            for key in [of("due", ""), of("events-due", ""), of("guest", ":guest"), of("payment", ":pi_lost")]
+            {
                 let mut cmd = redis::cmd("DEL");
-                cmd.arg(format!("sessile:generation:{index}:{}", place.options.prefix));
+                cmd.arg(key);
                 place.run::<i64>(&cmd).await;
             }
         })

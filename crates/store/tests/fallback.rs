@@ -61,7 +61,7 @@ async fn a_sign_in_during_an_outage_is_kept_and_handed_over() {
     let (fallback, now) = (outages.fallback(), outages.now());
     let login = outages.login(r#""userId":"u""#);
     let base = fallback.create(login.clone(), now).await.unwrap();
-    assert!(fallback.info().degraded.unwrap().contains("switched off"));
+    assert!(fallback.info().degraded.unwrap().contains("as the test asked"));
     assert_eq!(fallback.spooled().unwrap().sessions, 1);
     fallback.commit(outages.change(&login.id, &base, "k", "1"), now).await.unwrap();
     fallback.touch(&login.id, now.plus(Duration::from_secs(9000)), now).await.unwrap();

@@ -360,6 +360,48 @@ async fn a_frozen_process_does_not_hold_the_ledger_for_ever() {
     assert_eq!(other.audit_head().await.must("the head").seq, 1);
 }
 
+/// What people read in a row is what counts; an older application's rows have nothing else yet.
+#[tokio::test]
+async fn a_row_that_shows_people_something_else_is_told() {
+    let place = older().await;
+    let ledger = place.open().await;
+    let told = async |kind| {
+        let page = ledger.page(kind, &PaymentFilter::default(), None, 100).await.must("a page");
+        page.contradicting
+    };
+    let done = PaymentId::parse("done").must("an id");
+    let reads = Reads::none().payment(PaymentKey::Id(done.clone()));
+    let moved = |books: &Books| {
+        let payment = books.payment(&PaymentId::parse("done").must("an id")).must("the payment");
+        vec![Record::Payment(payment.moved(payment.state.clone(), now())), Record::Checkout(new_checkout())]
+    };
+    change(&ledger, reads, moved).await.must("a change");
+    assert_eq!((told(Kind::Payment).await, told(Kind::Checkout).await), (vec![], vec![]));
+    for (column, wrong) in
+        [("amount", 1), ("original_amount", 1), ("discount_amount", 1), ("amount_minor", 1)]
+    {
+        let keep = format!(
+            "alter table payment_sessions add column kept bigint; update payment_sessions set kept = {column}"
+        );
+        place.sql(&keep).await.must("kept");
+        place
+            .sql(&format!("update payment_sessions set {column} = {wrong} where id = 'done'"))
+            .await
+            .must(column);
+        assert_eq!(told(Kind::Payment).await, [RecordKey::Payment(done.clone())], "{column}");
+        let back = format!(
+            "update payment_sessions set {column} = kept; alter table payment_sessions drop column kept"
+        );
+        place.sql(&back).await.must("back");
+        assert_eq!(told(Kind::Payment).await, [], "{column}");
+    }
+    place.sql("update checkout_sessions set is_used = true where id = 'new'").await.must("is_used");
+    assert_eq!(told(Kind::Checkout).await, [RecordKey::Checkout(checkout("new"))]);
+    // Untouched by us: whatever it says is what it says.
+    place.sql("update payment_sessions set amount = 7 where id = 'failed'").await.must("an older row");
+    assert_eq!(told(Kind::Payment).await, []);
+}
+
 fn new_checkout() -> Checkout {
     Checkout {
         id: checkout("new"),

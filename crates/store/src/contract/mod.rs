@@ -21,8 +21,9 @@ mod faulty;
 pub mod generation;
 mod harness;
 pub mod ledger;
+pub mod whatsapp;
 
-pub use faulty::{Fault, FaultyStore, Moment};
+pub use faulty::{Fault, FaultyStore, Moment, Trouble};
 pub use harness::{Capabilities, Corrupt, EventLog, Expiry, Must, Reopen, TestStore, within_limit};
 
 macro_rules! cases {
@@ -83,6 +84,7 @@ cases! { $
     people:
         list_shows_a_users_sessions_newest_first,
         list_is_bounded,
+        what_lives_is_counted,
         list_follows_the_user_that_a_commit_sets,
         revoke_ends_that_session_only,
         revoke_refuses_another_users_handle,

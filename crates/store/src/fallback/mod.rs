@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use drain::Drain;
 use outage::{Mode, State};
 use sessile_core::login::{
-    Absence, DeviceHandle, EndReason, LIST_MAX, ListedLogin, LoginChange, LoginEvent, LoginId, LoginStore,
-    Lookup, NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
+    Absence, DeviceHandle, EndReason, LIST_MAX, ListedLogin, LoginChange, LoginCount, LoginEvent, LoginId,
+    LoginStore, Lookup, NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
 };
 use sessile_core::{Clock, StoreError, Timestamp};
 use spool::Spool;
@@ -239,6 +239,12 @@ impl LoginStore for Fallback {
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
         self.only_primary(self.primary.sweep(now, batch), now).await
+    }
+
+    /// What waits in the spool is counted once it is handed over.
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError> {
+        self.reachable()?;
+        self.primary.count(now).await
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {

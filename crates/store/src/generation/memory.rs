@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sessile_core::generation::{
-    GENERATION_LIFETIME, Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent,
-    StripeSessionId, Tidied,
+    GENERATION_LIFETIME, Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent, Mark,
+    Refund, Status, StripeSessionId, Tally, Tidied,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::collections::BTreeMap;
@@ -38,6 +38,12 @@ impl Rooms {
             place: format!("memory, session {}", key.fingerprint()),
         })?;
         Ok(Some(job).filter(|job| now < job.expires_at()))
+    }
+
+    /// Every job that can be read and is not over.
+    fn all(&self, now: Timestamp) -> Vec<Generation> {
+        let keys = self.jobs.keys().filter_map(|key| GenerationKey::parse(key));
+        keys.filter_map(|key| self.live(&key, now).ok().flatten()).collect()
     }
 
     fn put(&mut self, job: &Generation) {
@@ -193,6 +199,33 @@ impl GenerationStore for MemoryGenerations {
         Ok(jobs)
     }
 
+    async fn marked(&self, mark: &Mark, now: Timestamp, limit: usize) -> Result<Vec<Generation>, StoreError> {
+        let mut jobs = self.0.lock().all(now);
+        jobs.retain(|job| job.marks().contains(mark));
+        jobs.truncate(limit);
+        Ok(jobs)
+    }
+
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError> {
+        let rooms = self.0.lock();
+        let jobs = rooms.all(now);
+        let count =
+            |wanted: &dyn Fn(&Generation) -> bool| jobs.iter().filter(|job| wanted(job)).count() as u64;
+        let waiting = || rooms.events.values().filter(|kept| kept.applied_at.is_none());
+        Ok(Tally {
+            jobs: Status::ALL
+                .into_iter()
+                .map(|status| (status, count(&|job| job.status == status)))
+                .filter(|(_, jobs)| *jobs > 0)
+                .collect(),
+            refunds_due: count(&|job| job.own().refund == Refund::Due),
+            refunds_ordered: count(&|job| job.own().refund == Refund::Ordered),
+            work_since: jobs.iter().filter_map(Generation::due_at).filter(|at| *at <= now).min(),
+            waiting: waiting().count() as u64,
+            waiting_since: waiting().map(|kept| kept.event.received_at).min(),
+        })
+    }
+
     async fn tidy(&self, now: Timestamp, batch: usize) -> Result<Tidied, StoreError> {
         let mut rooms = self.0.lock();
         let keys: Vec<String> = rooms.jobs.keys().cloned().collect();
@@ -205,7 +238,8 @@ impl GenerationStore for MemoryGenerations {
         over.iter().for_each(|key| drop(rooms.jobs.remove(key)));
         rooms.bound.retain(|_, stripe| !over.iter().any(|key| key == stripe.as_str()));
         rooms.events.retain(|_, kept| kept.applied_at.is_none_or(|at| now < at.plus(GENERATION_LIFETIME)));
-        Ok(Tidied { removed: over.len() as u64, found: 0 })
+        let more = over.len() >= batch;
+        Ok(Tidied { removed: over.len() as u64, found: 0, more })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

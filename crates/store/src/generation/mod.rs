@@ -21,10 +21,18 @@ use std::sync::Arc;
 /// # Errors
 /// [`OpenError`] says what to do.
 pub async fn open_generations(url: &str) -> Result<Arc<dyn GenerationStore>, OpenError> {
+    open_generations_as(url, Choice::Yes).await
+}
+
+/// Opens the home of generation sessions at an address; creates what is missing there if told to.
+///
+/// # Errors
+/// [`OpenError`] says what to do.
+pub async fn open_generations_as(url: &str, create: Choice) -> Result<Arc<dyn GenerationStore>, OpenError> {
     Ok(match StoreUrl::parse(url)? {
         StoreUrl::Memory => Arc::new(MemoryGenerations::default()),
-        StoreUrl::Sqlite(path) => Arc::new(SqliteGenerations::open(&path, Choice::Yes)?),
-        StoreUrl::Postgres(url) => Arc::new(PostgresGenerations::open(&url, Choice::Yes).await?),
+        StoreUrl::Sqlite(path) => Arc::new(SqliteGenerations::open(&path, create)?),
+        StoreUrl::Postgres(url) => Arc::new(PostgresGenerations::open(&url, create).await?),
         StoreUrl::Redis(url) => {
             Arc::new(RedisGenerations::open(&url, &RedisGenerationOptions::default()).await?)
         }

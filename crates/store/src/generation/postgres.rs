@@ -1,13 +1,16 @@
 //! Generation sessions in Postgres: the value as it would lie in Redis, as `json` so that it stays byte for byte, and
 //! the columns by which it is found. Works behind a transaction-mode pooler: every step is one statement.
 
+mod batches;
+
 use crate::open::OpenError;
 use crate::options::Choice;
 use crate::postgres::connect::{Database, Parameter};
 use async_trait::async_trait;
+use batches::Batches;
 use sessile_core::generation::{
-    GENERATION_LIFETIME, Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent,
-    StripeSessionId, Tidied,
+    GENERATION_LIFETIME, Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent, Mark,
+    Status, StripeSessionId, Tally, Tidied,
 };
 use sessile_core::{StoreError, Timestamp};
 use tokio_postgres::Row;
@@ -16,8 +19,7 @@ use tokio_postgres::types::Type;
 /// Any number that nobody else uses: "sessgen1" as a big-endian integer.
 const LOCK: i64 = 0x7365_7373_6765_6e31;
 
-/// The tables, to be pasted into an editor by somebody who owns the schema. Running it again is safe.
-pub const SCHEMA: &str = "\
+const SCHEMA: &str = "\
 create table if not exists sessile_generation (
   name text primary key,
   own_id text not null unique,
@@ -31,6 +33,12 @@ create table if not exists sessile_generation (
 create index if not exists sessile_generation_due_at on sessile_generation (due_at) where due_at is not null;
 create index if not exists sessile_generation_expires_at on sessile_generation (expires_at);
 create index if not exists sessile_generation_created_at on sessile_generation (created_at);
+alter table sessile_generation add column if not exists guest text;
+alter table sessile_generation add column if not exists payment text;
+alter table sessile_generation add column if not exists refund text not null default 'none';
+create index if not exists sessile_generation_guest on sessile_generation (guest) where guest is not null;
+create index if not exists sessile_generation_payment on sessile_generation (payment) where payment is not null;
+create index if not exists sessile_generation_refund on sessile_generation (refund) where refund in ('due', 'ordered');
 create table if not exists sessile_generation_event (
   id text primary key,
   kind text not null,
@@ -40,7 +48,7 @@ create table if not exists sessile_generation_event (
   attempts integer not null,
   next_at timestamptz not null,
   applied_at timestamptz
-);
+) with (toast_tuple_target = 8160);
 create index if not exists sessile_generation_event_next_at on sessile_generation_event (next_at)
   where applied_at is null;
 create index if not exists sessile_generation_event_received_at on sessile_generation_event (received_at);
@@ -61,9 +69,13 @@ const EVENT: &str = "id, kind, job, body, (extract(epoch from received_at) * 100
 /// Generation sessions in a Postgres database.
 pub struct PostgresGenerations {
     database: Database,
+    batches: Batches,
 }
 
 impl PostgresGenerations {
+    /// The tables, to be pasted into an editor by somebody who owns the schema. Running it again is safe.
+    pub const SCHEMA: &str = SCHEMA;
+
     /// Connects and, unless told otherwise, creates what is missing.
     ///
     /// # Errors
@@ -71,19 +83,27 @@ impl PostgresGenerations {
     pub async fn open(url: &str, create: Choice) -> Result<Self, OpenError> {
         let database = Database::new(url)?;
         let unreachable = |error: StoreError| OpenError::unreachable(&database.place, &error);
-        let there = "select to_regclass('sessile_generation') is not null \
-                     and to_regclass('sessile_generation_event') is not null";
-        let rows = database.query(there, &[]).await.map_err(unreachable)?;
-        let is_there = rows.first().is_some_and(|row| row.get(0));
+        let is_there = is_current(&database).await.map_err(unreachable)?;
         if !is_there && create == Choice::No {
-            let what = "the tables of generation sessions are missing; run `sessile migrate`".to_owned();
-            return Err(OpenError::Schema { place: database.place.clone(), what });
+            let what = "the tables of generation sessions are missing or older than this program; run `sessile migrate`";
+            return Err(OpenError::Schema { place: database.place.clone(), what: what.to_owned() });
         }
         if !is_there {
             let script = format!("begin;\nselect pg_advisory_xact_lock({LOCK});\n{SCHEMA}commit;\n");
             database.script(&script).await.map_err(unreachable)?;
         }
-        Ok(Self { database })
+        Ok(Self { batches: Batches::new(&database), database })
+    }
+
+    /// Where a database is, and whether everything that this program needs is there.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what to do.
+    pub async fn inspect(url: &str) -> Result<(String, bool), OpenError> {
+        let database = Database::new(url)?;
+        let current = is_current(&database).await;
+        let current = current.map_err(|error| OpenError::unreachable(&database.place, &error))?;
+        Ok((database.place, current))
     }
 
     /// Writes the next revision over the one under `name` that it was decided on.
@@ -91,16 +111,17 @@ impl PostgresGenerations {
         let own = job.own();
         let sql = concat!(
             "update sessile_generation set name = $2, value = $3::text::json, revision = $4, status = $5, \
-             due_at = ",
+             guest = $9, payment = $10, refund = $11, due_at = ",
             at!(6),
             ", expires_at = ",
             at!(7),
             " where own_id = $1 and name = $8 and revision = $4 - 1 returning 1"
         );
+        let marks = Marks::of(job);
         let (key, json, revision) = (job.key(), job.to_json(), signed(own.revision));
         let due = job.due_at().map(Timestamp::unix_ms);
         let ends = job.expires_at().unix_ms();
-        let parameters: [Parameter<'_>; 8] = [
+        let parameters: [Parameter<'_>; 11] = [
             (&own.id.as_str(), Type::TEXT),
             (&key.as_str(), Type::TEXT),
             (&json, Type::TEXT),
@@ -109,14 +130,20 @@ impl PostgresGenerations {
             (&due, Type::INT8),
             (&ends, Type::INT8),
             (&name.as_str(), Type::TEXT),
+            (&marks.guest, Type::TEXT),
+            (&marks.payment, Type::TEXT),
+            (&own.refund.name(), Type::TEXT),
         ];
         Ok(!self.database.query(sql, &parameters).await?.is_empty())
     }
 
     fn decode(&self, row: &Row, now: Timestamp) -> Result<Generation, StoreError> {
-        let (name, json): (String, String) = (row.get(0), row.get(1));
-        let key = GenerationKey::parse(&name);
-        let read = key.as_ref().map(|key| Generation::read(&json, key, now));
+        self.read(row.get(0), row.get(1), now)
+    }
+
+    fn read(&self, name: &str, json: &str, now: Timestamp) -> Result<Generation, StoreError> {
+        let key = GenerationKey::parse(name);
+        let read = key.as_ref().map(|key| Generation::read(json, key, now));
         match read {
             Some(Ok(job)) => Ok(job),
             other => {
@@ -127,6 +154,35 @@ impl PostgresGenerations {
                 Err(StoreError::Undecodable { place })
             }
         }
+    }
+}
+
+/// Whether the tables are there, with the columns that were added last.
+async fn is_current(database: &Database) -> Result<bool, StoreError> {
+    let sql = "select to_regclass('sessile_generation_event') is not null and exists (\
+               select 1 from pg_attribute where attrelid = to_regclass('sessile_generation') \
+               and attname = 'refund' and not attisdropped)";
+    let rows = database.query(sql, &[]).await?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
+}
+
+/// A job's marks, each in its column.
+#[derive(Default)]
+struct Marks {
+    guest: Option<String>,
+    payment: Option<String>,
+}
+
+impl Marks {
+    fn of(job: &Generation) -> Self {
+        let mut marks = Self::default();
+        for mark in job.marks() {
+            match mark {
+                Mark::Guest(guest) => marks.guest = Some(guest.as_str().to_owned()),
+                Mark::Payment(payment) => marks.payment = Some(payment),
+            }
+        }
+        marks
     }
 }
 
@@ -160,18 +216,20 @@ impl GenerationStore for PostgresGenerations {
     async fn create(&self, job: &Generation, _now: Timestamp) -> Result<(), StoreError> {
         let own = job.own();
         let sql = concat!(
-            "insert into sessile_generation (name, own_id, value, revision, status, created_at, due_at, expires_at) \
+            "insert into sessile_generation \
+             (name, own_id, value, revision, status, created_at, due_at, expires_at, guest, payment, refund) \
              values ($1, $2, $3::text::json, $4, $5, $6::text::timestamptz, ",
             at!(7),
             ", ",
             at!(8),
-            ") \
+            ", $9, $10, $11) \
              on conflict do nothing returning 1"
         );
+        let marks = Marks::of(job);
         let (key, json, revision) = (job.key(), job.to_json(), signed(own.revision));
         let due = job.due_at().map(Timestamp::unix_ms);
         let ends = job.expires_at().unix_ms();
-        let parameters: [Parameter<'_>; 8] = [
+        let parameters: [Parameter<'_>; 11] = [
             (&key.as_str(), Type::TEXT),
             (&own.id.as_str(), Type::TEXT),
             (&json, Type::TEXT),
@@ -180,22 +238,26 @@ impl GenerationStore for PostgresGenerations {
             (&job.created_at, Type::TEXT),
             (&due, Type::INT8),
             (&ends, Type::INT8),
+            (&marks.guest, Type::TEXT),
+            (&marks.payment, Type::TEXT),
+            (&own.refund.name(), Type::TEXT),
         ];
         let made = self.database.query(sql, &parameters).await?;
         if made.is_empty() { Err(StoreError::Taken) } else { Ok(()) }
     }
 
     async fn load(&self, key: &GenerationKey, now: Timestamp) -> Result<Option<Generation>, StoreError> {
-        let column = match key {
-            GenerationKey::Own(_) => "own_id",
-            GenerationKey::Stripe(_) => "name",
-        };
-        let sql = format!(
-            "select name, value::text from sessile_generation where {column} = $1 and expires_at > {}",
+        if let GenerationKey::Stripe(name) = key {
+            let found = self.batches.look(name.as_str()).await?;
+            let json = found.as_ref().and_then(|raw| raw.at(now));
+            return json.map(|json| self.read(name.as_str(), json, now)).transpose();
+        }
+        let sql = concat!(
+            "select name, value::text from sessile_generation where own_id = $1 and expires_at > ",
             at!(2)
         );
         let ms = now.unix_ms();
-        let rows = self.database.query(&sql, &[(&key.as_str(), Type::TEXT), (&ms, Type::INT8)]).await?;
+        let rows = self.database.query(sql, &[(&key.as_str(), Type::TEXT), (&ms, Type::INT8)]).await?;
         rows.first().map(|row| self.decode(row, now)).transpose()
     }
 
@@ -274,28 +336,7 @@ impl GenerationStore for PostgresGenerations {
     }
 
     async fn keep(&self, event: &KeptEvent) -> Result<Kept, StoreError> {
-        let sql = concat!(
-            "insert into sessile_generation_event (id, kind, job, body, received_at, attempts, next_at) \
-             values ($1, $2, $3, $4, ",
-            at!(5),
-            ", $6, ",
-            at!(7),
-            ") on conflict do nothing returning 1"
-        );
-        let job = event.key.as_ref().map(GenerationKey::as_str);
-        let (received, next) = (event.received_at.unix_ms(), event.next_at.unix_ms());
-        let attempts = i32::try_from(event.attempts).unwrap_or(i32::MAX);
-        let parameters: [Parameter<'_>; 7] = [
-            (&event.id, Type::TEXT),
-            (&event.kind, Type::TEXT),
-            (&job, Type::TEXT),
-            (&event.body, Type::TEXT),
-            (&received, Type::INT8),
-            (&attempts, Type::INT4),
-            (&next, Type::INT8),
-        ];
-        let new = !self.database.query(sql, &parameters).await?.is_empty();
-        Ok(if new { Kept::New } else { Kept::Known })
+        self.batches.keep(event).await
     }
 
     async fn kept(
@@ -352,6 +393,55 @@ impl GenerationStore for PostgresGenerations {
         Ok(rows.iter().filter_map(|row| self.decode(row, Timestamp::EPOCH).ok()).collect())
     }
 
+    async fn marked(&self, mark: &Mark, now: Timestamp, limit: usize) -> Result<Vec<Generation>, StoreError> {
+        let (column, text) = match mark {
+            Mark::Guest(guest) => ("guest", guest.as_str()),
+            Mark::Payment(payment) => ("payment", payment.as_str()),
+        };
+        let sql = format!(
+            "select name, value::text from sessile_generation where {column} = $1 and expires_at > {} \
+             order by created_at desc limit $3",
+            at!(2)
+        );
+        let (ms, some) = (now.unix_ms(), count(limit));
+        let parameters: [Parameter<'_>; 3] = [(&text, Type::TEXT), (&ms, Type::INT8), (&some, Type::INT8)];
+        let rows = self.database.query(&sql, &parameters).await?;
+        Ok(rows.iter().filter_map(|row| self.decode(row, now).ok()).collect())
+    }
+
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError> {
+        let by_status = "select status, count(*) from sessile_generation group by status";
+        let by_status = self.database.query(by_status, &[]).await?;
+        let others = concat!(
+            "select (select count(*) from sessile_generation where refund = 'due'), \
+             (select count(*) from sessile_generation where refund = 'ordered'), \
+             (select (extract(epoch from min(due_at)) * 1000)::bigint from sessile_generation where due_at <= ",
+            at!(1),
+            "), \
+             (select count(*) from sessile_generation_event where applied_at is null), \
+             (select (extract(epoch from min(received_at)) * 1000)::bigint from sessile_generation_event \
+              where applied_at is null)"
+        );
+        let ms = now.unix_ms();
+        let rows = self.database.query(others, &[(&ms, Type::INT8)]).await?;
+        let Some(row) = rows.first() else { return Ok(Tally::default()) };
+        let number = |at: usize| row.get::<_, i64>(at).unsigned_abs();
+        let moment = |at: usize| row.get::<_, Option<i64>>(at).map(Timestamp::from_unix_ms);
+        let jobs = by_status.iter().filter_map(|row| {
+            let (name, count): (String, i64) = (row.get(0), row.get(1));
+            let status = Status::ALL.into_iter().find(|status| status.name() == name)?;
+            Some((status, count.unsigned_abs()))
+        });
+        Ok(Tally {
+            jobs: jobs.collect(),
+            refunds_due: number(0),
+            refunds_ordered: number(1),
+            work_since: moment(2),
+            waiting: number(3),
+            waiting_since: moment(4),
+        })
+    }
+
     async fn tidy(&self, now: Timestamp, batch: usize) -> Result<Tidied, StoreError> {
         let jobs = concat!(
             "delete from sessile_generation where own_id in (select own_id from sessile_generation \
@@ -369,7 +459,7 @@ impl GenerationStore for PostgresGenerations {
         let removed = self.database.query(jobs, &[(&ms, Type::INT8), (&some, Type::INT8)]).await?.len();
         let forget = now.minus(GENERATION_LIFETIME).unix_ms();
         self.database.query(events, &[(&forget, Type::INT8), (&some, Type::INT8)]).await?;
-        Ok(Tidied { removed: removed as u64, found: 0 })
+        Ok(Tidied { removed: removed as u64, found: 0, more: removed >= batch })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

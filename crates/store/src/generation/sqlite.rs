@@ -7,8 +7,8 @@ use crate::sqlite::file::{Manners, SqliteFile, Tables, Unanswered};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sessile_core::generation::{
-    GENERATION_LIFETIME, Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent,
-    StripeSessionId, Tidied,
+    GENERATION_LIFETIME, Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent, Mark,
+    Status, StripeSessionId, Tally, Tidied,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::path::Path;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// The version of the tables.
 const SCHEMA_VERSION: i64 = 1;
 
-/// The tables, to be read or created by hand. Times are unix milliseconds.
-pub const SCHEMA: &str = "\
+/// The tables. Times are unix milliseconds.
+const SCHEMA: &str = "\
 -- One row per job. `name` is Stripe's name of it once there is one, ours before; `own_id` is always ours.
 CREATE TABLE sessile_generation (
   name TEXT PRIMARY KEY,
@@ -48,6 +48,16 @@ CREATE INDEX sessile_generation_event_next_at ON sessile_generation_event (next_
 CREATE INDEX sessile_generation_event_received_at ON sessile_generation_event (received_at);
 ";
 
+/// What a job is found by beside its names, and what an operator counts; added to the tables above.
+const MARKS: &str = "\
+ALTER TABLE sessile_generation ADD COLUMN guest TEXT;
+ALTER TABLE sessile_generation ADD COLUMN payment TEXT;
+ALTER TABLE sessile_generation ADD COLUMN refund TEXT NOT NULL DEFAULT 'none';
+CREATE INDEX sessile_generation_guest ON sessile_generation (guest) WHERE guest IS NOT NULL;
+CREATE INDEX sessile_generation_payment ON sessile_generation (payment) WHERE payment IS NOT NULL;
+CREATE INDEX sessile_generation_refund ON sessile_generation (refund) WHERE refund IN ('due', 'ordered');
+";
+
 const EVENT: &str = "id, kind, job, body, received_at, attempts, next_at";
 
 /// Generation sessions in one SQLite file. Dropping it finishes every write that was accepted.
@@ -58,6 +68,12 @@ pub struct SqliteGenerations {
 type Refusable<T> = rusqlite::Result<Result<T, StoreError>>;
 
 impl SqliteGenerations {
+    /// The tables, to be read or created by hand.
+    #[must_use]
+    pub fn schema() -> String {
+        format!("{SCHEMA}{MARKS}")
+    }
+
     /// Opens the file, shared with whatever else of this process lives in it, and creates what is missing.
     ///
     /// # Errors
@@ -66,6 +82,8 @@ impl SqliteGenerations {
         let file = SqliteFile::shared(path, create)?;
         let tables = Tables { name: "generation", version: SCHEMA_VERSION };
         file.migrate(&tables, create, |db| db.execute_batch(SCHEMA).unopened(path))?;
+        let marks = Tables { name: "generation_marks", version: SCHEMA_VERSION };
+        file.migrate(&marks, create, |db| db.execute_batch(MARKS).unopened(path))?;
         Ok(Self { file })
     }
 
@@ -98,8 +116,9 @@ fn decode(json: &str, key: &GenerationKey, now: Timestamp) -> Result<Generation,
 /// Writes the next revision over the one that it was decided on; how many rows that were.
 fn put(db: &Connection, job: &Generation) -> rusqlite::Result<usize> {
     let own = job.own();
-    let sql = "UPDATE sessile_generation SET value = ?3, revision = ?4, status = ?5, due_at = ?6, expires_at = ?7 \
-               WHERE own_id = ?1 AND name = ?2 AND revision = ?4 - 1";
+    let sql = "UPDATE sessile_generation SET value = ?3, revision = ?4, status = ?5, due_at = ?6, expires_at = ?7, \
+               guest = ?8, payment = ?9, refund = ?10 WHERE own_id = ?1 AND name = ?2 AND revision = ?4 - 1";
+    let [guest, payment] = marks(job);
     db.prepare_cached(sql)?.execute(params![
         own.id.as_str(),
         job.key().as_str(),
@@ -108,13 +127,30 @@ fn put(db: &Connection, job: &Generation) -> rusqlite::Result<usize> {
         job.status.name(),
         job.due_at().map(Timestamp::unix_ms),
         job.expires_at().unix_ms(),
+        guest,
+        payment,
+        own.refund.name(),
     ])
+}
+
+/// A job's marks, each for its column.
+fn marks(job: &Generation) -> [Option<String>; 2] {
+    let (mut guest, mut payment) = (None, None);
+    for mark in job.marks() {
+        match mark {
+            Mark::Guest(hash) => guest = Some(hash.as_str().to_owned()),
+            Mark::Payment(intent) => payment = Some(intent),
+        }
+    }
+    [guest, payment]
 }
 
 fn insert(db: &Connection, job: &Generation) -> rusqlite::Result<usize> {
     let own = job.own();
-    let sql = "INSERT INTO sessile_generation (name, own_id, value, revision, status, created_at, due_at, expires_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO sessile_generation \
+               (name, own_id, value, revision, status, created_at, due_at, expires_at, guest, payment, refund) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+    let [guest, payment] = marks(job);
     db.prepare_cached(sql)?.execute(params![
         job.key().as_str(),
         own.id.as_str(),
@@ -124,6 +160,9 @@ fn insert(db: &Connection, job: &Generation) -> rusqlite::Result<usize> {
         job.created_at,
         job.due_at().map(Timestamp::unix_ms),
         job.expires_at().unix_ms(),
+        guest,
+        payment,
+        own.refund.name(),
     ])
 }
 
@@ -185,6 +224,40 @@ fn claim(
         }
     }
     Ok(Ok(held))
+}
+
+fn tally(db: &Connection, now: Timestamp) -> rusqlite::Result<Tally> {
+    let mut jobs = Vec::new();
+    let mut by_status =
+        db.prepare_cached("SELECT status, count(*) FROM sessile_generation GROUP BY status")?;
+    for row in by_status.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))? {
+        let (name, count) = row?;
+        jobs.extend(
+            Status::ALL
+                .into_iter()
+                .find(|status| status.name() == name)
+                .map(|status| (status, count.unsigned_abs())),
+        );
+    }
+    let count = |refund: &str| -> rusqlite::Result<u64> {
+        let sql =
+            "SELECT count(*) FROM sessile_generation WHERE refund IN ('due', 'ordered') AND refund = ?1";
+        let count: i64 = db.prepare_cached(sql)?.query_row([refund], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    };
+    let due = "SELECT min(due_at) FROM sessile_generation WHERE due_at <= ?1";
+    let work_since: Option<i64> = db.prepare_cached(due)?.query_row([now.unix_ms()], |row| row.get(0))?;
+    let events = "SELECT count(*), min(received_at) FROM sessile_generation_event WHERE applied_at IS NULL";
+    let (waiting, waiting_since): (i64, Option<i64>) =
+        db.prepare_cached(events)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Tally {
+        jobs,
+        refunds_due: count("due")?,
+        refunds_ordered: count("ordered")?,
+        work_since: work_since.map(Timestamp::from_unix_ms),
+        waiting: waiting.unsigned_abs(),
+        waiting_since: waiting_since.map(Timestamp::from_unix_ms),
+    })
 }
 
 fn event_of(row: &Row<'_>) -> rusqlite::Result<KeptEvent> {
@@ -337,6 +410,28 @@ impl GenerationStore for SqliteGenerations {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
+    async fn marked(&self, mark: &Mark, now: Timestamp, limit: usize) -> Result<Vec<Generation>, StoreError> {
+        let (column, text) = match mark {
+            Mark::Guest(guest) => ("guest", guest.as_str()),
+            Mark::Payment(payment) => ("payment", payment.as_str()),
+        };
+        let sql = format!(
+            "SELECT name, value FROM sessile_generation WHERE {column} = ?1 AND expires_at > ?2 \
+             ORDER BY created_at DESC LIMIT ?3"
+        );
+        let rows: Vec<(String, String)> = self.file.read(|db| {
+            let mut statement = db.prepare_cached(&sql)?;
+            let given = params![text, now.unix_ms(), signed_count(limit)];
+            statement.query_map(given, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })?;
+        let read = |(name, json): (String, String)| decode(&json, &GenerationKey::parse(&name)?, now).ok();
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError> {
+        self.file.read_much(move |db| tally(db, now)).await
+    }
+
     async fn tidy(&self, now: Timestamp, batch: usize) -> Result<Tidied, StoreError> {
         let jobs = "DELETE FROM sessile_generation WHERE own_id IN \
                     (SELECT own_id FROM sessile_generation WHERE expires_at <= ?1 LIMIT ?2)";
@@ -346,7 +441,7 @@ impl GenerationStore for SqliteGenerations {
         let work = move |db: &Connection| {
             let removed = db.prepare_cached(jobs)?.execute(params![now.unix_ms(), signed_count(batch)])?;
             db.prepare_cached(events)?.execute(params![forget, signed_count(batch)])?;
-            Ok(Ok(Tidied { removed: removed as u64, found: 0 }))
+            Ok(Ok(Tidied { removed: removed as u64, found: 0, more: removed >= batch }))
         };
         self.file.write(Manners::GiveWay, work).await
     }

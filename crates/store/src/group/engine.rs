@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginId, NewLogin, Revoked, StoreInfo, Swept, UserId,
-    Version,
+    DeviceHandle, EndReason, ListedLogin, LoginCount, LoginEvent, LoginId, NewLogin, Revoked, StoreInfo,
+    Swept, UserId, Version,
 };
 use sessile_core::{StoreError, Timestamp};
 
@@ -104,6 +104,7 @@ pub(crate) trait LoginEngine: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<u64, StoreError>;
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError>;
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError>;
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError>;
     async fn settle(&self, events: &[LoginEvent]) -> Result<(), StoreError>;
     async fn ping(&self) -> Result<(), StoreError>;

@@ -16,8 +16,8 @@ pub(crate) use through::through_group;
 use async_trait::async_trait;
 use commits::commit_batch;
 use sessile_core::login::{
-    Absence, DeviceHandle, EndReason, ListedLogin, LoginChange, LoginData, LoginEvent, LoginId, LoginStore,
-    Lookup, NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
+    Absence, DeviceHandle, EndReason, ListedLogin, LoginChange, LoginCount, LoginData, LoginEvent, LoginId,
+    LoginStore, Lookup, NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::collections::HashMap;
@@ -174,7 +174,7 @@ fn latest(times: impl Iterator<Item = Timestamp>) -> Timestamp {
 }
 
 /// The same outcome for everybody who was in the batch: refused, or unknown.
-fn for_all<T, R>(items: &[T], error: StoreError) -> Vec<Result<R, StoreError>> {
+pub(crate) fn for_all<T, R>(items: &[T], error: StoreError) -> Vec<Result<R, StoreError>> {
     let refused = matches!(error, StoreError::Refused(_));
     let cause = Arc::new(error);
     let again = |_| {
@@ -264,6 +264,10 @@ impl<E: LoginEngine> LoginStore for Grouped<E> {
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
         self.engine.sweep(now, batch).await
+    }
+
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError> {
+        self.engine.count(now).await
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {

@@ -5,8 +5,8 @@ macro_rules! through_group {
     ($store:ty) => {
         const _: () = {
             use sessile_core::login::{
-                DeviceHandle, EndReason, ListedLogin, LoginChange, LoginEvent, LoginId, LoginStore, Lookup,
-                NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
+                DeviceHandle, EndReason, ListedLogin, LoginChange, LoginCount, LoginEvent, LoginId,
+                LoginStore, Lookup, NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
             };
             use sessile_core::{StoreError, Timestamp};
             use std::sync::Arc;
@@ -72,6 +72,9 @@ macro_rules! through_group {
                 }
                 async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
                     self.0.sweep(now, batch).await
+                }
+                async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError> {
+                    self.0.count(now).await
                 }
                 async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {
                     self.0.events(limit).await

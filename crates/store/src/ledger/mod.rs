@@ -3,6 +3,7 @@
 //! Opened by the program at its start, behind [`LedgerStore`]. Money needs transactions over several rows and an
 //! audit that no crash can tear, so neither memory nor Redis is offered.
 
+mod derived;
 mod facts;
 mod options;
 mod postgres;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rows::Rows;
 use sessile_core::login::{
-    Absence, DeviceHandle, EVENTS_MAX, EndReason, LIST_MAX, ListedLogin, LoginChange, LoginEvent,
+    Absence, DeviceHandle, EVENTS_MAX, EndReason, LIST_MAX, ListedLogin, LoginChange, LoginCount, LoginEvent,
     LoginEventKind, LoginId, LoginStore, Lookup, NewLogin, Persistence, Revoked, StoreInfo, Stored, Swept,
     UserId,
 };
@@ -116,6 +116,10 @@ impl LoginStore for MemoryLogins {
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
         Ok(self.0.lock().sweep(now, batch))
+    }
+
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError> {
+        Ok(LoginCount { live: self.0.lock().live(now), more: false })
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {

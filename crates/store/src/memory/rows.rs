@@ -176,6 +176,11 @@ impl Rows {
             .collect()
     }
 
+    pub(super) fn live(&self, now: Timestamp) -> u64 {
+        let live = |row: &&Row| row.stored.expires_at > now && row.stored.retires_at.is_none();
+        self.rows.values().filter(live).count() as u64
+    }
+
     pub(super) fn sweep(&mut self, now: Timestamp, batch: usize) -> Swept {
         self.ended.retain(|_, kept| *kept > now);
         let over = self.rows.iter().filter(|(_, row)| row.stored.expires_at <= now);

@@ -9,8 +9,8 @@ use crate::group::{Extended, Found, Insert, Inserted, LoginEngine, Row, Swap, Sw
 use crate::options::{Choice, Layout, LoginOptions};
 use async_trait::async_trait;
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginEventKind, LoginId, Persistence, Revoked,
-    StoreInfo, Swept, UserId, Version,
+    DeviceHandle, EndReason, ListedLogin, LoginCount, LoginEvent, LoginEventKind, LoginId, Persistence,
+    Revoked, StoreInfo, Swept, UserId, Version,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::collections::HashMap;
@@ -294,6 +294,10 @@ impl LoginEngine for PostgresEngine {
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
         people::sweep(self, now, batch).await
+    }
+
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError> {
+        people::count(self, now).await
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {

@@ -7,8 +7,8 @@ use super::engine::{PostgresEngine, column};
 use super::wire::{JsonText, Moment};
 use crate::options::Choice;
 use sessile_core::login::{
-    Device, DeviceHandle, EVENTS_MAX, LIST_MAX, ListedLogin, LoginData, LoginEvent, LoginEventKind, LoginId,
-    Revoked, Swept, UserId,
+    Device, DeviceHandle, EVENTS_MAX, LIST_MAX, ListedLogin, LoginCount, LoginData, LoginEvent,
+    LoginEventKind, LoginId, Revoked, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::time::Duration;
@@ -38,6 +38,16 @@ pub(super) async fn list(
         logins.push(listed(engine.handle(column(row, 0)?), &data, expires_at, now));
     }
     Ok(logins)
+}
+
+pub(super) async fn count(engine: &PostgresEngine, now: Timestamp) -> Result<LoginCount, StoreError> {
+    let sql = format!(
+        "select count(*) from {} where expire > $1 and sessile_retires_at is null",
+        engine.names.sessions
+    );
+    let rows = engine.query(&sql, &[(&Moment(now), Type::TIMESTAMP)]).await?;
+    let live: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
+    Ok(LoginCount { live: live.unsigned_abs(), more: false })
 }
 
 /// One row of the list. A session was last used about one lifetime before it ends.

@@ -14,8 +14,8 @@ use crate::options::{Choice, LoginOptions};
 use async_trait::async_trait;
 use redis::Cmd;
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginEvent, LoginEventKind, LoginId, Persistence, Revoked,
-    StoreInfo, Swept, UserId,
+    DeviceHandle, EndReason, ListedLogin, LoginCount, LoginEvent, LoginEventKind, LoginId, Persistence,
+    Revoked, StoreInfo, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::time::Duration;
@@ -301,6 +301,10 @@ impl LoginEngine for RedisEngine {
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
         sweep::sweep(self, now, batch).await
+    }
+
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError> {
+        sweep::count(self, now).await
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {

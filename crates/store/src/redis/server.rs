@@ -5,14 +5,16 @@ use super::address::Address;
 use super::wire::{items, number, text};
 use crate::open::OpenError;
 use futures_util::future::join_all;
+use parking_lot::{Mutex, RwLock};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr};
-use redis::{Client, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use redis::{Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
 use sessile_core::StoreError;
 use std::future::Future;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// One attempt to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,6 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// One batch, with reconnecting and redirections.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a Cluster may be silent to everybody before it is connected to anew.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Attempts to reconnect, or to follow a moved slot, within one call.
 const RETRIES_MAX: u32 = 4;
 /// The longest pause between them.
@@ -54,20 +58,10 @@ pub(crate) enum Node {
     OfSlot(u16),
 }
 
-/// Whether a write has left its server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Replicated {
-    /// A replica has it.
-    Yes,
-    /// Nothing follows this server.
-    NoReplicas,
-    /// Something follows it and has not confirmed in time.
-    NotYet,
-}
-
 /// A Redis that has been reached once.
 pub(crate) struct Server {
-    link: Link,
+    link: RwLock<Link>,
+    silence: Silence,
     pub(crate) place: String,
     /// The commands that make a server know our scripts.
     scripts: Vec<Cmd>,
@@ -90,7 +84,7 @@ impl Server {
             _ => None,
         };
         let mut server = match single {
-            Some(link) => Self { link, place: address.place.clone(), scripts },
+            Some(link) => Self::on(link, address.place.clone(), scripts, address),
             None => Self::cluster(address, scripts).await.map_err(unreachable)?,
         };
         if server.is_single() && server.is_part_of_a_cluster().await {
@@ -100,8 +94,16 @@ impl Server {
     }
 
     async fn cluster(address: &Address, scripts: Vec<Cmd>) -> Result<Self, RedisError> {
-        let link = limit(connect_cluster(address)).await?;
-        Ok(Self { link, place: format!("{} (cluster)", address.place), scripts })
+        let link = limit(connect_cluster(&address.nodes)).await?;
+        Ok(Self::on(link, format!("{} (cluster)", address.place), scripts, address))
+    }
+
+    fn on(link: Link, place: String, scripts: Vec<Cmd>, address: &Address) -> Self {
+        Self { link: RwLock::new(link), silence: Silence::of(&address.nodes), place, scripts }
+    }
+
+    fn link(&self) -> Link {
+        self.link.read().clone()
     }
 
     async fn is_part_of_a_cluster(&self) -> bool {
@@ -112,8 +114,8 @@ impl Server {
     }
 
     /// Whether keys of different slots may share a command.
-    pub(crate) const fn is_single(&self) -> bool {
-        matches!(self.link, Link::Single(_))
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(*self.link.read(), Link::Single(_))
     }
 
     /// Sends one command.
@@ -166,7 +168,7 @@ impl Server {
     /// Sends a command that asks about the server itself to one master, whichever.
     pub(crate) async fn on_one_node(&self, cmd: Cmd) -> Result<Value, StoreError> {
         let call = async {
-            match self.link.clone() {
+            match self.link() {
                 Link::Single(mut link) => link.send_packed_command(&cmd).await,
                 Link::Cluster(mut link) => {
                     link.route_command(cmd, RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary))
@@ -177,33 +179,44 @@ impl Server {
         self.within(call).await
     }
 
-    /// Waits until a replica has what this connection wrote to `key` last.
-    pub(crate) async fn replicated(&self, key: &str, at_most: Duration) -> Result<Replicated, StoreError> {
-        // WAIT waits for replicas that do not exist, too: so it is asked only where there are some.
-        let mut info = redis::cmd("INFO");
-        info.arg("replication");
-        let info = text(self.beside(key, info).await?).unwrap_or_default();
-        if info.lines().any(|line| line.trim() == "connected_slaves:0") {
-            return Ok(Replicated::NoReplicas);
-        }
+    /// Sends a write to the master that holds `key`, and waits on the very connection that it went by until a replica has
+    /// it, and with it all that the server wrote before. Answers what the write said, and whether a replica confirmed.
+    pub(crate) async fn replicated(
+        &self,
+        key: &str,
+        write: Cmd,
+        at_most: Duration,
+    ) -> Result<(Value, bool), StoreError> {
         let mut wait = redis::cmd("WAIT");
-        wait.arg(1).arg(at_most.as_millis() as u64);
-        let confirmed = number(&self.beside(key, wait).await?).is_some_and(|confirmed| confirmed > 0);
-        Ok(if confirmed { Replicated::Yes } else { Replicated::NotYet })
+        wait.arg(1).arg(u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX));
+        // In one flight: WAIT knows only of what its own connection wrote.
+        let pipe = pipeline(vec![write, wait]);
+        let call = async {
+            let answers = match self.link() {
+                Link::Single(mut link) => link.send_packed_commands(&pipe, 0, pipe.len()).await?,
+                Link::Cluster(mut link) => {
+                    let slot = Route::with_slot(Slot::for_key(key), SlotAddr::Master);
+                    let count = pipe.len();
+                    link.route_pipeline(pipe, 0, count, SingleNodeRoutingInfo::SpecificNode(slot)).await?
+                }
+            };
+            answers.into_iter().map(refusal).collect::<Result<Vec<_>, _>>()
+        };
+        let mut answers = self.within(call).await?.into_iter();
+        let (Some(said), Some(confirmed)) = (answers.next(), answers.next()) else { return Err(self.odd()) };
+        Ok((said, number(&confirmed).is_some_and(|replicas| replicas > 0)))
     }
 
-    /// Sends a command that names no key to the master that holds `key`, on the connection that writes go by.
-    async fn beside(&self, key: &str, cmd: Cmd) -> Result<Value, StoreError> {
+    /// Sends a command that names no key to one master.
+    pub(crate) async fn on_node(&self, node: Node, cmd: Cmd) -> Result<Value, StoreError> {
         let call = async {
-            match self.link.clone() {
-                Link::Single(mut link) => link.send_packed_command(&cmd).await,
-                Link::Cluster(mut link) => {
-                    let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(
-                        Slot::for_key(key),
-                        SlotAddr::Master,
-                    ));
+            match (self.link(), node) {
+                (Link::Cluster(mut link), Node::OfSlot(slot)) => {
+                    let route = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
                     link.route_command(cmd, RoutingInfo::SingleNode(route)).await
                 }
+                (Link::Cluster(mut link), Node::Only) => link.req_packed_command(&cmd).await,
+                (Link::Single(mut link), _) => link.send_packed_command(&cmd).await,
             }
         };
         self.within(call).await
@@ -242,17 +255,7 @@ impl Server {
     ) -> Result<(u64, Vec<String>), StoreError> {
         let mut cmd = redis::cmd("SCAN");
         cmd.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
-        let call = async {
-            match (self.link.clone(), node) {
-                (Link::Cluster(mut link), Node::OfSlot(slot)) => {
-                    let route = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
-                    link.route_command(cmd, RoutingInfo::SingleNode(route)).await
-                }
-                (Link::Cluster(mut link), Node::Only) => link.req_packed_command(&cmd).await,
-                (Link::Single(mut link), _) => link.send_packed_command(&cmd).await,
-            }
-        };
-        let mut parts = items(self.within(call).await?).into_iter();
+        let mut parts = items(self.on_node(node, cmd).await?).into_iter();
         let cursor =
             parts.next().and_then(text).and_then(|cursor| cursor.parse().ok()).ok_or_else(|| self.odd())?;
         let keys = parts.next().map(items).unwrap_or_default();
@@ -273,7 +276,7 @@ impl Server {
 
     /// The outer error: nothing is known. The inner one: the server refused that command.
     async fn attempt(&self, pipe: &Pipeline) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
-        let answers = match self.link.clone() {
+        let answers = match self.link() {
             Link::Single(mut link) => {
                 link.send_packed_commands(pipe, 0, pipe.len()).await?.into_iter().map(refusal).collect()
             }
@@ -290,11 +293,61 @@ impl Server {
 
     async fn within<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
         let place = || self.place.clone();
-        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        let done = match tokio::time::timeout(CALL_TIMEOUT, call).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(cause)) => Err(StoreError::unavailable(RedisFault::Failed { place: place(), cause })),
-            Err(_) => Err(StoreError::unavailable(RedisFault::Silent { place: place() })),
+            Ok(Err(cause)) => Err(RedisFault::Failed { place: place(), cause }),
+            Err(_) => Err(RedisFault::Silent { place: place() }),
+        };
+        match &done {
+            Err(RedisFault::Failed { cause, .. }) if !cause.is_io_error() => self.silence.is_over(),
+            Err(_) => self.renew().await,
+            Ok(_) => self.silence.is_over(),
         }
+        done.map_err(StoreError::unavailable)
+    }
+
+    /// A Cluster that has said nothing for a while, to anybody, is connected to anew. The driver's own recovery can wait
+    /// for itself when a failover meets requests under way, and then nothing comes through any more. A single server's
+    /// link needs no such help.
+    async fn renew(&self) {
+        if self.is_single() || !self.silence.is_long() {
+            return;
+        }
+        let Ok(_alone) = self.silence.renewing.try_lock() else { return };
+        match limit(connect_cluster(&self.silence.nodes)).await {
+            Ok(link) => {
+                *self.link.write() = link;
+                self.silence.is_over();
+                tracing::warn!(
+                    place = self.place,
+                    "the connections to a silent Redis Cluster were made anew"
+                );
+            }
+            Err(error) => tracing::debug!(%error, "a Redis Cluster could not be connected to anew"),
+        }
+    }
+}
+
+/// Since when nothing has come through, and where to connect anew.
+struct Silence {
+    since: Mutex<Option<Instant>>,
+    nodes: Vec<ConnectionInfo>,
+    renewing: tokio::sync::Mutex<()>,
+}
+
+impl Silence {
+    fn of(nodes: &[ConnectionInfo]) -> Self {
+        Self { since: Mutex::new(None), nodes: nodes.to_vec(), renewing: tokio::sync::Mutex::new(()) }
+    }
+
+    fn is_over(&self) {
+        *self.since.lock() = None;
+    }
+
+    /// One more answer did not come: whether that has gone on for long.
+    fn is_long(&self) -> bool {
+        let since = *self.since.lock().get_or_insert_with(Instant::now);
+        since.elapsed() >= SILENCE_MAX
     }
 }
 
@@ -326,8 +379,8 @@ async fn connect_single(node: redis::ConnectionInfo) -> Result<Link, RedisError>
     ConnectionManager::new_with_config(Client::open(node)?, config).await.map(Link::Single)
 }
 
-async fn connect_cluster(address: &Address) -> Result<Link, RedisError> {
-    let builder: ClusterClientBuilder = ClusterClient::builder(address.nodes.clone());
+async fn connect_cluster(nodes: &[ConnectionInfo]) -> Result<Link, RedisError> {
+    let builder: ClusterClientBuilder = ClusterClient::builder(nodes.to_vec());
     let client = builder
         .connection_timeout(CONNECT_TIMEOUT)
         .response_timeout(RESPONSE_TIMEOUT)

@@ -12,7 +12,7 @@ use super::outbox::{self, Told};
 use super::people;
 use super::server::Node;
 use super::wire::{items, text};
-use sessile_core::login::{LoginEventKind, LoginId, Swept, UserId};
+use sessile_core::login::{LoginCount, LoginEventKind, LoginId, Swept, UserId};
 use sessile_core::{StoreError, Timestamp};
 
 /// Keys that one step asks for, at least and at most.
@@ -20,6 +20,9 @@ const SCAN_MIN: usize = 100;
 const SCAN_MAX: usize = 1000;
 /// Due entries of one user that one step looks at.
 const DUE_OF_ONE_MAX: usize = 100;
+
+/// Sessions that a count looks at.
+const COUNT_LOOKS_MAX: usize = 20_000;
 
 /// What a scan is looking for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +184,30 @@ fn standing(engine: &RedisEngine, user: &UserId, id: &LoginId, seen: &Seen, now:
         _ if owner.as_ref() == Some(user) => Standing::Theirs,
         _ => Standing::Astray,
     }
+}
+
+/// Counts by looking at every session, up to a bound: Redis has no index of them.
+pub(super) async fn count(engine: &RedisEngine, now: Timestamp) -> Result<LoginCount, StoreError> {
+    let pattern = engine.names.sessions_pattern();
+    let (mut live, mut looks) = (0, 0);
+    for node in engine.server().nodes().await? {
+        let mut cursor = 0;
+        loop {
+            let (next, keys) = engine.server().scan(node, cursor, &pattern, SCAN_MAX).await?;
+            looks += keys.len();
+            let ids: Vec<LoginId> = keys.iter().filter_map(|key| engine.names.id_of_session(key)).collect();
+            let found = engine.look(&ids).await?;
+            live += found.iter().filter(|seen| seen.mark.is_none() && seen.is_live(now)).count() as u64;
+            cursor = next;
+            if looks >= COUNT_LOOKS_MAX {
+                return Ok(LoginCount { live, more: true });
+            }
+            if cursor == 0 {
+                break;
+            }
+        }
+    }
+    Ok(LoginCount { live, more: false })
 }
 
 async fn events(engine: &RedisEngine, keys: &[String]) -> Result<Step, StoreError> {

@@ -24,8 +24,8 @@ use changes::Setup;
 use file::{Manners, SqliteFile, Tables, Unanswered};
 use schema::Sql;
 use sessile_core::login::{
-    DeviceHandle, EVENTS_MAX, EndReason, ListedLogin, LoginChange, LoginEvent, LoginEventKind, LoginId,
-    LoginStore, Lookup, NewLogin, Persistence, Revoked, StoreInfo, Stored, Swept, UserId, Version,
+    DeviceHandle, EVENTS_MAX, EndReason, ListedLogin, LoginChange, LoginCount, LoginEvent, LoginEventKind,
+    LoginId, LoginStore, Lookup, NewLogin, Persistence, Revoked, StoreInfo, Stored, Swept, UserId, Version,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::fmt;
@@ -194,6 +194,10 @@ impl LoginStore for SqliteLogins {
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
         self.write_with(Manners::GiveWay, move |desk| desk.sweep(now, batch).map(Ok)).await
+    }
+
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError> {
+        self.read(|desk| desk.count(now))
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {

@@ -4,8 +4,8 @@ use super::changes::Desk;
 use rusqlite::{Row, params};
 use sessile_core::Timestamp;
 use sessile_core::login::{
-    Absence, DeviceHandle, LIST_MAX, ListedLogin, LoginData, LoginEvent, LoginEventKind, LoginId, Lookup,
-    Stored, UserId, Version,
+    Absence, DeviceHandle, LIST_MAX, ListedLogin, LoginCount, LoginData, LoginEvent, LoginEventKind, LoginId,
+    Lookup, Stored, UserId, Version,
 };
 use std::sync::Arc;
 
@@ -66,6 +66,12 @@ impl Desk<'_> {
             listed.push(ListedLogin { handle, expires_at: time(row, 2)?, last_seen: time(row, 3)?, device });
         }
         Ok(listed)
+    }
+
+    pub(super) fn count(&self, now: Timestamp) -> rusqlite::Result<LoginCount> {
+        let live: i64 =
+            self.db.prepare_cached(&self.setup.sql.count)?.query_row([now.unix_ms()], |row| row.get(0))?;
+        Ok(LoginCount { live: live.unsigned_abs(), more: false })
     }
 
     pub(super) fn oldest_events(&self, limit: usize) -> rusqlite::Result<Vec<LoginEvent>> {

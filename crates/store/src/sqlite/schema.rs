@@ -31,6 +31,7 @@ pub(crate) struct Sql {
     pub(super) sweep: String,
     pub(super) sweep_ended: String,
     pub(super) tell: String,
+    pub(super) count: String,
     pub(super) events: String,
     pub(super) forget_event: String,
 }
@@ -99,6 +100,9 @@ impl Sql {
             ),
             tell: for_this(
                 "INSERT INTO sessile_login_event (kind, handle, user_id, at) VALUES (?1, ?2, ?3, ?4)",
+            ),
+            count: for_this(
+                "SELECT count(*) FROM sessile_login WHERE expires_at > ?1 AND retires_at IS NULL",
             ),
             events: for_this(
                 "SELECT id, kind, handle, user_id, at FROM sessile_login_event ORDER BY id LIMIT ?1",

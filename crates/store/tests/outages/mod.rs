@@ -1,17 +1,13 @@
 //! A fallback in front of a primary with a power switch, in a folder of its own.
 
-use async_trait::async_trait;
-use parking_lot::Mutex;
 use sessile_core::login::{
-    DeviceHandle, Edit, EndReason, ListedLogin, LoginChange, LoginData, LoginEvent, LoginId, LoginStore,
-    Lookup, Merge, NewLogin, Revoked, StoreInfo, Stored, Swept, UserId,
+    Edit, LoginChange, LoginData, LoginId, LoginStore, Lookup, Merge, NewLogin, Stored,
 };
-use sessile_core::{Clock, ManualClock, OsEntropy, StoreError, Timestamp};
-use sessile_store::contract::Must;
+use sessile_core::{Clock, ManualClock, OsEntropy, Timestamp};
+use sessile_store::contract::{FaultyStore, Moment, Must, Trouble};
 use sessile_store::fallback::{Fallback, Spooled};
 use sessile_store::memory::MemoryLogins;
 use sessile_store::{Choice, LoginOptions};
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,85 +24,13 @@ pub(crate) enum Power {
     Lossy,
 }
 
-/// A primary that can be switched off.
-pub(crate) struct Switched {
-    inner: MemoryLogins,
-    power: Mutex<Power>,
-}
-
-impl Switched {
-    async fn pass<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>> + Send,
-    ) -> Result<T, StoreError> {
-        let power = *self.power.lock();
-        if power == Power::Off {
-            return Err(StoreError::unavailable("switched off"));
+impl Power {
+    const fn trouble(self) -> Trouble {
+        match self {
+            Self::On => Trouble::None,
+            Self::Off => Trouble::Always(Moment::BeforeTheWrite),
+            Self::Lossy => Trouble::Always(Moment::AfterTheWrite),
         }
-        let answer = call.await;
-        if power == Power::Lossy { Err(StoreError::unavailable("the reply was lost")) } else { answer }
-    }
-}
-
-#[async_trait]
-impl LoginStore for Switched {
-    async fn create(&self, login: NewLogin, now: Timestamp) -> Result<Arc<Stored>, StoreError> {
-        self.pass(self.inner.create(login, now)).await
-    }
-    async fn load(&self, id: &LoginId, now: Timestamp) -> Result<Lookup, StoreError> {
-        self.pass(self.inner.load(id, now)).await
-    }
-    async fn commit(&self, change: LoginChange, now: Timestamp) -> Result<Arc<Stored>, StoreError> {
-        self.pass(self.inner.commit(change, now)).await
-    }
-    async fn touch(&self, id: &LoginId, expires_at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        self.pass(self.inner.touch(id, expires_at, now)).await
-    }
-    async fn replace(
-        &self,
-        old: &LoginId,
-        retires_at: Timestamp,
-        login: NewLogin,
-        now: Timestamp,
-    ) -> Result<Arc<Stored>, StoreError> {
-        self.pass(self.inner.replace(old, retires_at, login, now)).await
-    }
-    async fn destroy(&self, id: &LoginId, reason: EndReason, now: Timestamp) -> Result<(), StoreError> {
-        self.pass(self.inner.destroy(id, reason, now)).await
-    }
-    async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<ListedLogin>, StoreError> {
-        self.pass(self.inner.list(user, now)).await
-    }
-    async fn revoke(
-        &self,
-        user: &UserId,
-        handle: &DeviceHandle,
-        now: Timestamp,
-    ) -> Result<Revoked, StoreError> {
-        self.pass(self.inner.revoke(user, handle, now)).await
-    }
-    async fn revoke_all(
-        &self,
-        user: &UserId,
-        except: Option<&LoginId>,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.pass(self.inner.revoke_all(user, except, now)).await
-    }
-    async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
-        self.pass(self.inner.sweep(now, batch)).await
-    }
-    async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {
-        self.pass(self.inner.events(limit)).await
-    }
-    async fn settle(&self, events: &[LoginEvent]) -> Result<(), StoreError> {
-        self.pass(self.inner.settle(events)).await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.pass(self.inner.ping()).await
-    }
-    fn info(&self) -> StoreInfo {
-        self.inner.info()
     }
 }
 
@@ -144,7 +68,9 @@ pub(crate) fn new_id() -> LoginId {
 
 /// The fallback, its primary, its folder and its clock.
 pub(crate) struct Outages {
-    primary: Arc<Switched>,
+    primary: Arc<FaultyStore>,
+    /// The primary itself.
+    memory: Arc<MemoryLogins>,
     fallback: Option<Arc<Fallback>>,
     tools: Tools,
     folder: tempfile::TempDir,
@@ -153,10 +79,11 @@ pub(crate) struct Outages {
 impl Outages {
     pub(crate) async fn begin(power: Power) -> Self {
         let options = LoginOptions { events: Choice::Yes, ..LoginOptions::default() };
-        let primary = Switched { inner: MemoryLogins::new(options), power: Mutex::new(power) };
+        let memory = Arc::new(MemoryLogins::new(options));
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(1_900_000_000_000)));
         let mut outages = Self {
-            primary: Arc::new(primary),
+            primary: Arc::new(FaultyStore::new(memory.clone(), power.trouble())),
+            memory,
             fallback: None,
             tools: Tools { clock },
             folder: tempfile::tempdir().must("a folder"),
@@ -201,7 +128,7 @@ impl Outages {
     }
 
     pub(crate) fn primary(&self) -> &MemoryLogins {
-        &self.primary.inner
+        &self.memory
     }
 
     pub(crate) fn tools(&self) -> Tools {
@@ -225,7 +152,7 @@ impl Outages {
     }
 
     pub(crate) fn set(&self, power: Power) {
-        *self.primary.power.lock() = power;
+        self.primary.set(power.trouble());
     }
 
     /// Makes the first call that is not answered.
@@ -243,7 +170,7 @@ impl Outages {
 
     /// What the primary itself holds, past the fallback.
     pub(crate) async fn in_primary(&self, id: &LoginId) -> Option<Arc<Stored>> {
-        match self.primary.inner.load(id, self.now()).await.must("load") {
+        match self.memory.load(id, self.now()).await.must("load") {
             Lookup::Live(stored) => Some(stored),
             Lookup::Absent(_) => None,
         }

@@ -1,6 +1,6 @@
 //! The login service on top of the engine, with a fault at every call in turn: before the write, and after it.
 
-use crate::contract::faulty::{Fault, FaultyStore, Moment};
+use crate::contract::faulty::{Fault, FaultyStore, Moment, Trouble};
 use crate::contract::harness::{Must, TestStore, new_id};
 use sessile_core::login::{
     CookieOut, CookiePolicy, CookieSigner, LoginPolicy, LoginSession, Logins, Plan, UserId, Write,
@@ -90,7 +90,7 @@ pub(crate) async fn sign_in_survives_a_fault_at_every_call(test: &TestStore) {
 }
 
 async fn flow(test: &TestStore, fault: Fault) -> Arc<FaultyStore> {
-    let store = Arc::new(FaultyStore::new(test.store.clone(), fault));
+    let store = Arc::new(FaultyStore::new(test.store.clone(), Trouble::Once(fault)));
     let logins = logins(test, store.clone());
     let user = UserId::parse(new_id().expose()).must("a user id");
     let sign_in = |session: &mut LoginSession| {

@@ -70,6 +70,22 @@ pub(crate) async fn list_is_bounded(test: &TestStore) {
     assert_eq!(test.handles(&user, test.after(200)).await.len(), LIST_MAX);
 }
 
+pub(crate) async fn what_lives_is_counted(test: &TestStore) {
+    let user = new_user();
+    let count = async |seconds| test.store.count(test.after(seconds)).await.must("count").live;
+    assert_eq!(count(0).await, 0);
+    let a = test.given_of(&user, 0).await;
+    let b = test.given_of(&user, 120).await;
+    test.given(r#""cart":[]"#).await;
+    assert_eq!(count(130).await, 3);
+    // An old id that still answers is no second session.
+    let renewed = test.login_until(&entries(&user), test.after(9000));
+    test.store.replace(&a, test.after(150), renewed, test.after(140)).await.must("replace");
+    assert_eq!(count(141).await, 3);
+    test.store.destroy(&b, EndReason::Destroyed, test.after(150)).await.must("destroy");
+    assert_eq!(count(151).await, 2);
+}
+
 pub(crate) async fn list_follows_the_user_that_a_commit_sets(test: &TestStore) {
     let (first, second) = (new_user(), new_user());
     let (id, base) = test.given(r#""cart":[]"#).await;

@@ -72,6 +72,11 @@ impl TestGenerations {
 
     /// A new job that nobody has paid for.
     pub(super) async fn given(&self, prompt: &str) -> Generation {
+        self.given_to(prompt, Owner::default()).await
+    }
+
+    /// A new job of somebody's.
+    pub(super) async fn given_to(&self, prompt: &str, owner: Owner) -> Generation {
         let id = GenerationId::generate(&OsEntropy).must("an id");
         let new = NewGeneration {
             prompt: prompt.to_owned(),
@@ -79,7 +84,7 @@ impl TestGenerations {
             tool_slug: None,
             tool_title: None,
             price_id: "price_1".to_owned(),
-            owner: Owner::default(),
+            owner,
         };
         let job = Generation::new(id, new, self.base);
         self.store.create(&job, self.base).await.must("create");

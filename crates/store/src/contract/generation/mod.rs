@@ -65,6 +65,11 @@ cases! { $
         a_lease_that_ran_out_is_taken_over_and_fenced,
         what_is_not_due_is_not_claimed,
         work_that_no_index_knows_is_found;
+    marking:
+        a_payment_is_found_among_many,
+        a_guest_is_found_until_somebody_signs_in,
+        marks_that_no_index_knows_are_found,
+        what_there_is_is_counted;
     events:
         an_event_is_kept_once,
         a_kept_event_is_taken_by_one_of_many,

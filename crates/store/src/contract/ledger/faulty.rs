@@ -1,80 +1,68 @@
 //! A ledger whose calls fail on demand: before the write, or after it, when the write has landed and only the reply
 //! is lost. Wraps any engine; tests of services loop over N = 1, 2, 3… until no fault fires.
 
-use crate::contract::faulty::{Fault, Moment};
+use crate::contract::faulty::{Fault, Trouble, Way};
 use async_trait::async_trait;
 use sessile_core::checkout::{CheckoutId, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
-    PaymentFilter, Reads, Record, RecordKey, Retry, Work,
+    PaymentFilter, PaymentKey, Reads, Record, RecordKey, Retry, Work,
 };
 use sessile_core::{StoreError, Timestamp};
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Any engine, with one fault in it.
 pub struct FaultyLedger {
     inner: Arc<dyn LedgerStore>,
-    fault: Option<Fault>,
-    calls: AtomicU64,
+    way: Way,
 }
 
 impl FaultyLedger {
     /// Wraps `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn LedgerStore>, fault: Fault) -> Self {
-        Self { inner, fault: Some(fault), calls: AtomicU64::new(0) }
+        Self { inner, way: Way::with(Trouble::Once(fault)) }
     }
 
     /// Wraps `inner` and only counts.
     #[must_use]
     pub fn counting(inner: Arc<dyn LedgerStore>) -> Self {
-        Self { inner, fault: None, calls: AtomicU64::new(0) }
+        Self { inner, way: Way::with(Trouble::None) }
     }
 
     /// How many calls there were.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::SeqCst)
+        self.way.calls()
     }
 
     /// Whether there were calls enough for the fault to happen.
     #[must_use]
     pub fn has_fired(&self) -> bool {
-        self.fault.is_some_and(|fault| self.calls() >= fault.call)
-    }
-
-    async fn pass<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>> + Send,
-    ) -> Result<T, StoreError> {
-        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let Some(fault) = self.fault.filter(|fault| fault.call == number) else { return call.await };
-        if fault.moment == Moment::AfterTheWrite {
-            // Whatever the engine says is lost on the way.
-            drop(call.await);
-        }
-        Err(StoreError::unavailable(format!("call {number} failed as the test asked")))
+        self.way.has_fired()
     }
 }
 
 #[async_trait]
 impl LedgerStore for FaultyLedger {
     async fn transact(&self, work: Work) -> Result<(), StoreError> {
-        self.pass(self.inner.transact(work)).await
+        self.way.pass(self.inner.transact(work)).await
     }
 
     async fn look(&self, reads: &Reads) -> Result<Books, StoreError> {
-        self.pass(self.inner.look(reads)).await
+        self.way.pass(self.inner.look(reads)).await
     }
 
     async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError> {
-        self.pass(self.inner.owner_of(checkout)).await
+        self.way.pass(self.inner.owner_of(checkout)).await
+    }
+
+    async fn payer_of(&self, payment: &PaymentKey) -> Result<Option<Owner>, StoreError> {
+        self.way.pass(self.inner.payer_of(payment)).await
     }
 
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {
-        self.pass(self.inner.due(due, now, limit)).await
+        self.way.pass(self.inner.due(due, now, limit)).await
     }
 
     async fn page(
@@ -84,11 +72,11 @@ impl LedgerStore for FaultyLedger {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<Record>, StoreError> {
-        self.pass(self.inner.page(kind, filter, after, limit)).await
+        self.way.pass(self.inner.page(kind, filter, after, limit)).await
     }
 
     async fn census(&self, now: Timestamp) -> Result<Census, StoreError> {
-        self.pass(self.inner.census(now)).await
+        self.way.pass(self.inner.census(now)).await
     }
 
     async fn claim(
@@ -97,38 +85,38 @@ impl LedgerStore for FaultyLedger {
         lease_until: Timestamp,
         limit: usize,
     ) -> Result<Vec<EffectRow>, StoreError> {
-        self.pass(self.inner.claim(now, lease_until, limit)).await
+        self.way.pass(self.inner.claim(now, lease_until, limit)).await
     }
 
     async fn done(&self, id: &str) -> Result<(), StoreError> {
-        self.pass(self.inner.done(id)).await
+        self.way.pass(self.inner.done(id)).await
     }
 
     async fn undone(&self, id: &str, retry: Retry, error: &str) -> Result<(), StoreError> {
-        self.pass(self.inner.undone(id, retry, error)).await
+        self.way.pass(self.inner.undone(id, retry, error)).await
     }
 
     async fn effects(&self, state: EffectState, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
-        self.pass(self.inner.effects(state, limit)).await
+        self.way.pass(self.inner.effects(state, limit)).await
     }
 
     async fn requeue(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        self.pass(self.inner.requeue(id, now)).await
+        self.way.pass(self.inner.requeue(id, now)).await
     }
 
     async fn audit(&self, after: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
-        self.pass(self.inner.audit(after, limit)).await
+        self.way.pass(self.inner.audit(after, limit)).await
     }
 
     async fn audit_head(&self) -> Result<AuditHead, StoreError> {
-        self.pass(self.inner.audit_head()).await
+        self.way.pass(self.inner.audit_head()).await
     }
 
     async fn history(&self, about: &RecordKey, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
-        self.pass(self.inner.history(about, limit)).await
+        self.way.pass(self.inner.history(about, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.pass(self.inner.ping()).await
+        self.way.pass(self.inner.ping()).await
     }
 }

@@ -67,6 +67,7 @@ ledger_cases! { $
     due:
         overdue_checkouts_are_due_unless_money_is_under_way,
         overdue_payments_are_due_while_they_are_pending,
+        payments_without_an_address_are_listed,
         payments_are_asked_about_when_it_is_time,
         refunds_are_due_until_the_provider_is_asked,
         what_money_touched_is_not_purged;

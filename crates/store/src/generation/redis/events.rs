@@ -3,10 +3,14 @@
 use super::Desk;
 use crate::redis::wire::{items, number, text};
 use futures_util::future::join_all;
+use redis::Cmd;
 use serde::{Deserialize, Serialize};
 use sessile_core::generation::{GENERATION_LIFETIME, GenerationKey, Kept, KeptEvent};
 use sessile_core::{StoreError, Timestamp};
 use std::sync::Arc;
+
+/// Waiting messages that are looked at for the oldest one.
+const COUNTED_MAX: usize = 200;
 
 /// As it is stored. Small names would save little; these can be read by hand.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,10 +76,12 @@ impl Events {
 
     pub(super) async fn keep(&self, event: &KeptEvent) -> Result<Kept, StoreError> {
         let json = encode(&Stored::of(event))?;
-        let ends = event.received_at.plus(GENERATION_LIFETIME).unix_ms();
-        let mut cmd = redis::cmd("SET");
-        cmd.arg(self.place(&event.id)).arg(json).arg("NX").arg("PXAT").arg(ends);
-        if text(self.desk.server.one(cmd).await?).is_some() {
+        let (place, ends) = (self.place(&event.id), event.received_at.plus(GENERATION_LIFETIME));
+        let insert = &self.desk.scripts.insert;
+        let written = self.desk.write(insert.call(&[&place], &[&json, &ends.unix_ms().to_string()])).await?;
+        // Whoever sent it before may have been told nothing: it has to be durable now, whoever kept it.
+        self.desk.durable(&place, written, ends, None).await?;
+        if written.code == 1 {
             self.hint(&event.id, event.next_at).await?;
             return Ok(Kept::New);
         }
@@ -94,9 +100,13 @@ impl Events {
     }
 
     async fn hint(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.desk.server.one(self.hinting(id, at)).await.map(drop)
+    }
+
+    fn hinting(&self, id: &str, at: Timestamp) -> Cmd {
         let mut cmd = redis::cmd("ZADD");
         cmd.arg(&self.due).arg(at.unix_ms()).arg(id);
-        self.desk.server.one(cmd).await.map(drop)
+        cmd
     }
 
     pub(super) async fn take(
@@ -111,16 +121,18 @@ impl Events {
         let (now, until) = (now.unix_ms().to_string(), lease_until.unix_ms().to_string());
         let take = |id: &String| self.desk.scripts.take.call(&[&self.place(id)], &[&now, &until]);
         let taken = self.desk.server.send(ids.iter().map(take).collect()).await?;
-        let mut events = Vec::new();
+        let (mut events, mut wrong, mut hints) = (Vec::new(), Vec::new(), Vec::new());
         for (id, taken) in ids.iter().zip(taken) {
             match text(taken).and_then(|json| serde_json::from_str::<Stored>(&json).ok()) {
                 Some(stored) => {
-                    self.hint(id, lease_until).await?;
+                    hints.push(self.hinting(id, lease_until));
                     events.push(stored.event());
                 }
-                None => self.mend(id).await?,
+                None => wrong.push(id),
             }
         }
+        self.desk.server.send(hints).await?;
+        join_all(wrong.into_iter().map(|id| self.mend(id))).await.into_iter().collect::<Result<(), _>>()?;
         events.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
         Ok(events)
     }
@@ -169,6 +181,15 @@ impl Events {
         }
         events.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
         Ok(events)
+    }
+
+    /// How many wait, and since when the oldest of those that are looked at.
+    pub(super) async fn count(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        let mut cmd = redis::cmd("ZCARD");
+        cmd.arg(&self.due);
+        let count = number(&self.desk.server.one(cmd).await?).map_or(0, i64::unsigned_abs);
+        let oldest = if count == 0 { Vec::new() } else { self.waiting(COUNTED_MAX).await? };
+        Ok((count, oldest.first().map(|event| event.received_at)))
     }
 
     /// An event that a scan met: it belongs into the index unless it was applied.

@@ -1,18 +1,16 @@
 //! The jobs: `session:<id>`, and the sorted set of those that have work, by when.
 
 use super::Desk;
-use crate::redis::wire::{items, number, text};
+use crate::redis::wire::{items, scored, text};
 use futures_util::future::join_all;
+use redis::Cmd;
 use serde::{Deserialize, Serialize};
 use sessile_core::generation::{
     GENERATION_LIFETIME, Generation, GenerationId, GenerationKey, StripeSessionId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How long a replica may take to confirm a write.
-const REPLICA_WAIT: Duration = Duration::from_millis(500);
 /// Due entries that are looked at for each job that is wanted: some may be hints only.
 const LOOK_PER_JOB: usize = 4;
 
@@ -47,16 +45,15 @@ impl Jobs {
         format!("{}{}", self.desk.prefix, key.as_str())
     }
 
-    /// Stores a new value; `false` when the place is taken.
+    /// Stores a new value; `false` when the place is taken. Whatever is there then is durable.
     pub(super) async fn insert(&self, job: &Generation) -> Result<bool, StoreError> {
-        let place = self.place(&job.key());
-        let mut cmd = redis::cmd("SET");
-        cmd.arg(&place).arg(job.to_json()).arg("NX").arg("PXAT").arg(job.expires_at().unix_ms());
-        let stored = text(self.desk.server.one(cmd).await?).is_some();
-        if stored {
-            self.durable(&place).await?;
-        }
-        Ok(stored)
+        let (place, ends) = (self.place(&job.key()), job.expires_at());
+        let insert = &self.desk.scripts.insert;
+        let written =
+            self.desk.write(insert.call(&[&place], &[&job.to_json(), &ends.unix_ms().to_string()])).await?;
+        // Nobody else makes a job of this name, and somebody may have changed it already.
+        self.desk.durable(&place, written, ends, None).await?;
+        Ok(written.code == 1)
     }
 
     pub(super) async fn find(
@@ -108,47 +105,59 @@ impl Jobs {
     pub(super) async fn commit(&self, job: &Generation) -> Result<(), StoreError> {
         let place = self.place(&job.key());
         let decided_on = job.own().revision.saturating_sub(1).to_string();
-        let ends = job.expires_at().unix_ms().to_string();
-        let json = job.to_json();
-        let call = self.desk.scripts.commit.call(&[&place], &[&decided_on, &json, &ends]);
-        match number(&self.desk.server.one(call).await?) {
-            Some(1) => {}
-            Some(0) => return Err(StoreError::Conflict),
-            Some(-1) => return Err(StoreError::Gone),
-            _ => return Err(self.desk.server.odd()),
+        let (json, ends) = (job.to_json(), job.expires_at());
+        let call =
+            self.desk.scripts.commit.call(&[&place], &[&decided_on, &json, &ends.unix_ms().to_string()]);
+        let answers = self.desk.server.in_order(self.early_hint(job).await, vec![call], Vec::new()).await?;
+        let answer = answers.into_iter().next().ok_or_else(|| self.desk.server.odd())?;
+        let written = self.desk.written(answer)?;
+        match written.code {
+            1 => {}
+            0 => return Err(StoreError::Conflict),
+            _ => return Err(StoreError::Gone),
         }
-        self.durable(&place).await?;
-        self.hint(job).await
+        self.desk.durable(&place, written, ends, Some(&json)).await?;
+        self.hint(job).await;
+        Ok(())
     }
 
-    /// Tells the index when the job is due. Only a hint: what it misses, `tidy` finds.
-    pub(super) async fn hint(&self, job: &Generation) -> Result<(), StoreError> {
-        let id = job.key().as_str().to_owned();
-        let cmd = match job.due_at() {
+    /// Work is in the index before it is in the value, so that whoever dies in between leaves work that is found at
+    /// once. Never later than what is there: another's change may win. On one server it travels with the change.
+    async fn early_hint(&self, job: &Generation) -> Vec<Cmd> {
+        let Some(at) = job.due_at() else { return Vec::new() };
+        let mut early = redis::cmd("ZADD");
+        early.arg(&self.due).arg("LT").arg(at.unix_ms()).arg(job.key().as_str());
+        if self.desk.server.is_single() {
+            return vec![early];
+        }
+        // Elsewhere it lies on another server, which may be away: then `tidy` finds the work.
+        if let Err(error) = self.desk.server.one(early).await {
+            tracing::debug!(%error, "a hint was not written");
+        }
+        Vec::new()
+    }
+
+    /// Tells the indexes when the job is due and what it is found by. Only hints: what they miss, `tidy` finds.
+    async fn hint(&self, job: &Generation) {
+        let mut hints = vec![self.due_hint(job)];
+        hints.extend(self.payment_hint(job));
+        if let Err(error) = self.desk.server.send(hints).await {
+            tracing::debug!(%error, "a hint was not written; the next round finds the work");
+        }
+    }
+
+    fn due_hint(&self, job: &Generation) -> Cmd {
+        let key = job.key();
+        match job.due_at() {
             Some(at) => {
                 let mut cmd = redis::cmd("ZADD");
-                cmd.arg(&self.due).arg(at.unix_ms()).arg(id);
+                cmd.arg(&self.due).arg(at.unix_ms()).arg(key.as_str());
                 cmd
             }
             None => {
                 let mut cmd = redis::cmd("ZREM");
-                cmd.arg(&self.due).arg(id);
+                cmd.arg(&self.due).arg(key.as_str());
                 cmd
-            }
-        };
-        if let Err(error) = self.desk.server.one(cmd).await {
-            tracing::debug!(%error, "a hint was not written; the next round finds the work");
-        }
-        Ok(())
-    }
-
-    /// Where replicas follow, one of them has to have a write before anything is done about it: a failover would take
-    /// it back otherwise.
-    async fn durable(&self, place: &str) -> Result<(), StoreError> {
-        match self.desk.server.replicated(place, REPLICA_WAIT).await? {
-            crate::redis::server::Replicated::Yes | crate::redis::server::Replicated::NoReplicas => Ok(()),
-            crate::redis::server::Replicated::NotYet => {
-                Err(StoreError::unavailable("no replica of Redis confirmed the write in time"))
             }
         }
     }
@@ -190,11 +199,11 @@ impl Jobs {
     ) -> Result<(), StoreError> {
         let pointer = serde_json::to_string(&Pointer { bound_to: stripe.clone() });
         let pointer = pointer.map_err(|error| StoreError::Refused(Box::new(error)))?;
-        let place = self.place(&GenerationKey::Own(own.clone()));
-        let mut cmd = redis::cmd("SET");
-        cmd.arg(&place).arg(pointer).arg("PXAT").arg(now.plus(GENERATION_LIFETIME).unix_ms());
-        self.desk.server.one(cmd).await?;
-        self.durable(&place).await
+        let (place, ends) = (self.place(&GenerationKey::Own(own.clone())), now.plus(GENERATION_LIFETIME));
+        let replace = &self.desk.scripts.replace;
+        let written =
+            self.desk.write(replace.call(&[&place], &[&pointer, &ends.unix_ms().to_string()])).await?;
+        self.desk.durable(&place, written, ends, Some(&pointer)).await
     }
 
     pub(super) async fn claim(
@@ -208,17 +217,31 @@ impl Jobs {
         cmd.arg("LIMIT").arg(0).arg(limit * LOOK_PER_JOB);
         let ids = items(self.desk.server.one(cmd).await?).into_iter().filter_map(text);
         let keys: Vec<GenerationKey> = ids.filter_map(|id| GenerationKey::parse(&id)).collect();
-        let mut held = Vec::new();
+        let (mut held, mut failed) = (Vec::new(), None);
         for some in keys.chunks(limit.max(1)) {
-            let tried = join_all(some.iter().map(|key| self.hold(key, now, lease_until))).await;
-            for one in tried {
-                held.extend(one?);
+            for one in join_all(some.iter().map(|key| self.hold(key, now, lease_until))).await {
+                match one {
+                    Ok(job) => held.extend(job),
+                    Err(error) => failed = Some(error),
+                }
             }
             if held.len() >= limit {
                 break;
             }
         }
-        Ok(held)
+        // What is held is worked on although another server of a Cluster is away.
+        match failed {
+            Some(error) if held.is_empty() => Err(error),
+            _ => Ok(held),
+        }
+    }
+
+    /// Since when the oldest due work waits.
+    pub(super) async fn due_since(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut cmd = redis::cmd("ZRANGE");
+        cmd.arg(&self.due).arg("-inf").arg(now.unix_ms()).arg("BYSCORE").arg("LIMIT").arg(0).arg(1);
+        let oldest = scored(self.desk.server.one(cmd.arg("WITHSCORES").clone()).await?);
+        Ok(oldest.first().map(|(_, at)| Timestamp::from_unix_ms(*at)))
     }
 
     /// Takes one job if it is due; mends its hint if it is not.
@@ -239,7 +262,7 @@ impl Jobs {
             Err(other) => return Err(other),
         };
         if job.due_at().is_none_or(|at| at > now) {
-            self.hint(&job).await?;
+            self.hint(&job).await;
             return Ok(None);
         }
         let held = job.leased(lease_until, now);

@@ -6,10 +6,15 @@
 //! Stripe's name first and its old place becomes a pointer, so that whoever dies in between leaves it findable and
 //! nobody works on it twice.
 
+mod durable;
 mod events;
+mod facts;
 mod jobs;
+mod marks;
 mod scripts;
 mod tidy;
+
+pub use facts::RedisFacts;
 
 use crate::open::OpenError;
 use crate::redis::address::Address;
@@ -19,7 +24,8 @@ use events::Events;
 use jobs::Jobs;
 use scripts::Scripts;
 use sessile_core::generation::{
-    Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent, StripeSessionId, Tidied,
+    Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent, Mark, StripeSessionId, Tally,
+    Tidied,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::sync::Arc;
@@ -89,6 +95,7 @@ impl RedisGenerations {
 #[async_trait]
 impl GenerationStore for RedisGenerations {
     async fn create(&self, job: &Generation, _now: Timestamp) -> Result<(), StoreError> {
+        self.jobs.mark_guest(job).await?;
         if self.jobs.insert(job).await? { Ok(()) } else { Err(StoreError::Taken) }
     }
 
@@ -145,6 +152,17 @@ impl GenerationStore for RedisGenerations {
 
     async fn recent(&self, status: Option<&str>, limit: usize) -> Result<Vec<Generation>, StoreError> {
         tidy::recent(&self.jobs, status, limit).await
+    }
+
+    async fn marked(&self, mark: &Mark, now: Timestamp, limit: usize) -> Result<Vec<Generation>, StoreError> {
+        self.jobs.marked(mark, now, limit).await
+    }
+
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError> {
+        let work_since = self.jobs.due_since(now).await?;
+        let (waiting, waiting_since) = self.events.count().await?;
+        let round = self.round.lock().await.tally();
+        Ok(Tally { work_since, waiting, waiting_since, ..round })
     }
 
     async fn tidy(&self, now: Timestamp, batch: usize) -> Result<Tidied, StoreError> {

@@ -17,6 +17,7 @@ pub(super) struct Keys {
     checkouts: BTreeSet<CheckoutId>,
     active: BTreeSet<(Owner, String)>,
     latest: BTreeSet<(Owner, String)>,
+    left: BTreeSet<(Owner, String)>,
     codes: BTreeSet<CouponCode>,
     coupons: BTreeSet<CouponId>,
     users: BTreeSet<UserId>,
@@ -48,6 +49,7 @@ impl Keys {
                 CheckoutKey::Id(id) => drop(self.checkouts.insert(id.clone())),
                 CheckoutKey::Active(owner, slot) => drop(self.active.insert((owner.clone(), slot.clone()))),
                 CheckoutKey::Latest(owner, slot) => drop(self.latest.insert((owner.clone(), slot.clone()))),
+                CheckoutKey::Left(owner, slot) => drop(self.left.insert((owner.clone(), slot.clone()))),
             }
         }
         self.codes.extend(reads.codes.iter().cloned());
@@ -62,7 +64,8 @@ impl Keys {
     /// Whether checkouts or payments are named.
     pub(super) fn have_links(&self) -> bool {
         let payments = self.payments.len() + self.orders.len() + self.idempotency.len() + self.refunds.len();
-        payments + self.checkouts.len() + self.active.len() + self.latest.len() > 0
+        let owners = self.active.len() + self.latest.len() + self.left.len();
+        payments + self.checkouts.len() + owners > 0
     }
 
     /// Parameters of the statement that follows the links.
@@ -76,6 +79,7 @@ impl Keys {
         ];
         values.extend(owners(&self.active));
         values.extend(owners(&self.latest));
+        values.extend(owners(&self.left));
         values
     }
 

@@ -3,10 +3,13 @@
 use super::columns::{Line, Stored, read_list};
 use super::engine::Engine;
 use super::loads::query;
+use crate::ledger::derived::contradiction;
 use crate::postgres::connect::{Query, Value};
 use crate::postgres::wire::Moment;
 use sessile_core::checkout::{Checkout, CheckoutId, GuestHash, Owner};
-use sessile_core::ledger::{Census, Cursor, Due, Kind, PAGE_MAX, Page, PaymentFilter, Record, RecordKey};
+use sessile_core::ledger::{
+    Census, Cursor, Due, Kind, PAGE_MAX, Page, PaymentFilter, PaymentKey, Record, RecordKey,
+};
 use sessile_core::login::UserId;
 use sessile_core::payment::{Coupon, Grant, Payment, PaymentId, Refund, RefundId};
 use sessile_core::{StoreError, Timestamp};
@@ -30,6 +33,7 @@ pub(super) struct Lists {
     asks: Query,
     refunds: Query,
     purges: Query,
+    without_email: Query,
     census: Query,
     owner: String,
 }
@@ -50,6 +54,11 @@ impl Lists {
                 vec![Type::TIMESTAMPTZ, Type::INT8],
             ),
             purges: at(due_purges(s)),
+            without_email: at(format!(
+                "select id::text from {s}.payment_sessions
+                 where coalesce(trim(user_email), '') = '' and created_at <= $1
+                 order by created_at, id limit $2"
+            )),
             census: census(s),
             owner: format!("select user_id::text, guest_hash from {s}.checkout_sessions where id = $1"),
         }
@@ -65,6 +74,24 @@ impl Lists {
             user: row.get::<_, Option<String>>(0).and_then(UserId::parse),
             guest: row.get::<_, Option<&str>>(1).and_then(GuestHash::parse),
         }))
+    }
+
+    pub(super) async fn payer_of(
+        &self,
+        engine: &Engine,
+        payment: &PaymentKey,
+    ) -> Result<Option<Owner>, StoreError> {
+        let (column, name) = match payment {
+            PaymentKey::Id(id) => ("id", id.as_str()),
+            PaymentKey::Order(order) => ("merchant_trans_id", order.as_str()),
+            PaymentKey::Idempotency(key) => ("idempotency_key", key.as_str()),
+        };
+        let s = &self.schema;
+        let sql = format!(
+            "select coalesce(user_id::text, 'unknown') from {s}.payment_sessions where {column} = $1"
+        );
+        let rows = engine.database.query(&sql, &[(&name, Type::TEXT)]).await?;
+        Ok(rows.first().map(|row| Owner { user: UserId::parse(row.get::<_, String>(0)), guest: None }))
     }
 
     pub(super) async fn due(
@@ -84,6 +111,7 @@ impl Lists {
             Due::Payments => Ok(keys(&engine.ask(&self.payments, at(now)).await?, payment)),
             Due::Asks => Ok(keys(&engine.ask(&self.asks, at(now)).await?, payment)),
             Due::Refunds => Ok(keys(&engine.ask(&self.refunds, at(now)).await?, refund)),
+            Due::WithoutEmail => Ok(keys(&engine.ask(&self.without_email, at(now)).await?, payment)),
             Due::Purges { left_before } => {
                 Ok(keys(&engine.ask(&self.purges, at(left_before)).await?, checkout))
             }
@@ -108,24 +136,25 @@ impl Lists {
         let ask = |list| Ask { engine, list, filter, after, limit: limit.clamp(1, PAGE_MAX) };
         match kind {
             Kind::Checkout => {
-                let list = List::of::<Checkout>(s, "created_at", status(), Some("t.user_id".to_owned()));
+                let list =
+                    List::of::<Checkout>(s, kind, "created_at", status(), Some("t.user_id".to_owned()));
                 ask(list).page(Record::Checkout).await
             }
             Kind::Payment => {
-                let list = List::of::<Payment>(s, "created_at", status(), Some("t.user_id".to_owned()));
+                let list = List::of::<Payment>(s, kind, "created_at", status(), Some("t.user_id".to_owned()));
                 ask(list).page(Record::Payment).await
             }
             Kind::Coupon => {
                 let state = named(COUPON_STATES, "t.is_active");
-                ask(List::of::<Coupon>(s, "created_at", state, None)).page(Record::Coupon).await
+                ask(List::of::<Coupon>(s, kind, "created_at", state, None)).page(Record::Coupon).await
             }
             Kind::Grant => {
                 let state = named(GRANT_STATES, "t.revoked_at is null");
-                let list = List::of::<Grant>(s, "granted_at", state, Some("t.user_id".to_owned()));
+                let list = List::of::<Grant>(s, kind, "granted_at", state, Some("t.user_id".to_owned()));
                 ask(list).page(Record::Grant).await
             }
             Kind::Refund => {
-                let list = List::of::<Refund>(s, "created_at", status(), Some(of("payment_id")));
+                let list = List::of::<Refund>(s, kind, "created_at", status(), Some(of("payment_id")));
                 ask(list).page(Record::Refund).await
             }
         }
@@ -166,6 +195,7 @@ fn keys(rows: &[Row], key: impl Fn(&str) -> Option<RecordKey>) -> Vec<RecordKey>
 /// How rows of one kind are listed.
 struct List {
     select: String,
+    contradiction: String,
     from: String,
     key: &'static str,
     created: &'static str,
@@ -174,9 +204,16 @@ struct List {
 }
 
 impl List {
-    fn of<R: Stored>(s: &str, created: &'static str, state: String, user: Option<String>) -> Self {
+    fn of<R: Stored>(
+        s: &str,
+        kind: Kind,
+        created: &'static str,
+        state: String,
+        user: Option<String>,
+    ) -> Self {
         let from = format!("{s}.{}", R::TABLE);
-        Self { select: read_list::<R>(), from, key: R::KEY, created, state, user }
+        let contradiction = contradiction(kind).replace("{s}", &format!("{s}."));
+        Self { select: read_list::<R>(), contradiction, from, key: R::KEY, created, state, user }
     }
 }
 
@@ -192,8 +229,10 @@ impl Ask<'_> {
     /// Rows of an older application have microseconds, a cursor has milliseconds: it goes on from the row itself,
     /// as long as that is there. Rows that do not say when they were made are not listed.
     fn query(&self) -> (Query, Vec<Value<'_>>) {
-        let List { select, from, key, created, state, user } = &self.list;
-        let mut sql = format!("select {select} from {from} t where t.{created} is not null");
+        let List { select, contradiction, from, key, created, state, user } = &self.list;
+        let mut sql = format!(
+            "select {select}, {contradiction} as contradicts from {from} t where t.{created} is not null"
+        );
         let more = i64::try_from(self.limit + 1).unwrap_or(i64::MAX);
         let (mut values, mut types): (Vec<Value<'_>>, Vec<Type>) = (vec![Box::new(more)], vec![Type::INT8]);
         if let Some(status) = &self.filter.status {
@@ -224,7 +263,12 @@ impl Ask<'_> {
         let (query, values) = self.query();
         let found = self.engine.ask(&query, values).await?;
         let shown = &found[..found.len().min(self.limit)];
-        let rows = shown.iter().filter_map(|row| self.engine.unreadable.read::<R>(&Line(row)).map(record));
+        let (mut rows, mut contradicting) = (Vec::new(), Vec::new());
+        for row in shown {
+            let Some(found) = self.engine.unreadable.read::<R>(&Line(row)).map(record) else { continue };
+            contradicting.extend((Line(row).flag("contradicts") == Some(true)).then(|| found.key()));
+            rows.push(found);
+        }
         let cursor = |row| {
             let line = Line(row);
             Some(Cursor {
@@ -233,7 +277,7 @@ impl Ask<'_> {
             })
         };
         let next = if found.len() > self.limit { shown.last().and_then(cursor) } else { None };
-        Ok(Page { rows: rows.collect(), next })
+        Ok(Page { rows, contradicting, next })
     }
 }
 

@@ -9,8 +9,8 @@ use super::keys::Keys;
 use super::rows::Unreadable;
 use crate::postgres::connect::{Query, Step, Value};
 use sessile_core::StoreError;
-use sessile_core::checkout::{Checkout, CheckoutId};
-use sessile_core::ledger::{AuditHead, Books, Inbound, Record};
+use sessile_core::checkout::{Checkout, CheckoutId, RENEWALS_MAX};
+use sessile_core::ledger::{AuditHead, Books, Inbound, LEFT_MAX, Record};
 use sessile_core::login::UserId;
 use sessile_core::payment::{Coupon, Grant, Payment, PaymentId, PrepareId, Refund, TransId};
 use sessile_core::user::{TIER_FREE, UserUuid};
@@ -271,8 +271,9 @@ const LEFT: &str = "coalesce(c.left_at, c.touched_at, c.updated_at)";
 fn links(s: &str) -> Query {
     let active = owned(s, "c.status = 'active'", "made_at desc, id desc", ACTIVE_MAX);
     let latest = owned(s, "c.status <> 'active'", "gone_at desc, id desc", 1);
+    let left = owned(s, "c.status <> 'active'", "gone_at desc, id desc", LEFT_MAX);
     let sql = format!(
-        "with p as materialized (
+        "with recursive p as materialized (
            select id::text, checkout_id from {s}.payment_sessions
            where id = any($1::text[]) or merchant_trans_id = any($2::text[]) or idempotency_key = any($3::text[])
               or id = any(array(select payment_id from {s}.refunds where id = any($4::text[])))
@@ -281,15 +282,31 @@ fn links(s: &str) -> Query {
            where id = any($5::text[]) or id = any(array(select checkout_id from p)) or id = any(array(
              select c.id from unnest($6::text[], $7::text[], $8::text[]) k (user_id, guest_hash, slot) {active}
              union
-             select c.id from unnest($9::text[], $10::text[], $11::text[]) k (user_id, guest_hash, slot) {latest}))
-         ), near as materialized (
+             select c.id from unnest($9::text[], $10::text[], $11::text[]) k (user_id, guest_hash, slot) {latest}
+             union
+             select c.id from unnest($12::text[], $13::text[], $14::text[]) k (user_id, guest_hash, slot) {left}))
+         ), linked as materialized (
            select id from asked
            union
            select c.id from (select distinct user_id, guest_hash, slot from asked) k {active}
            union
-           select id::text from {s}.checkout_sessions where renewed_from = any(array(select id from asked))
-           union
            select superseded_by from asked where superseded_by is not null
+         ), before (id, step) as (
+           select id, 0 from linked
+           union all
+           select c.renewed_from, step + 1 from before k cross join lateral (
+             select renewed_from::text from {s}.checkout_sessions where id = k.id and renewed_from is not null limit 1
+           ) c where step < {RENEWALS_MAX}
+         ), after (id, step) as (
+           select id, 0 from linked
+           union all
+           select c.id, step + 1 from after k cross join lateral (
+             select id::text from {s}.checkout_sessions where renewed_from = k.id limit 1
+           ) c where step < {RENEWALS_MAX}
+         ), near as materialized (
+           select id from before
+           union
+           select id from after
          ), paying as materialized (
            select id from p
            union
@@ -303,7 +320,7 @@ fn links(s: &str) -> Query {
          select set_config('sessile.checkouts', array(select id from near)::text, true) is not null,
                 set_config('sessile.payments', array(select id from paying)::text, true) is not null"
     );
-    query(sql, vec![Type::TEXT_ARRAY; 11])
+    query(sql, vec![Type::TEXT_ARRAY; 14])
 }
 
 /// What is remembered for ever. Numbers of attempts that an older application took stand only in its payments. A key of

@@ -30,7 +30,7 @@ use outbox::Outbox;
 use sessile_core::checkout::{CheckoutId, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
-    PaymentFilter, Reads, Record, RecordKey, Retry, Work,
+    PaymentFilter, PaymentKey, Reads, Record, RecordKey, Retry, Work,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::sync::Arc;
@@ -130,6 +130,10 @@ impl LedgerStore for PostgresLedger {
 
     async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError> {
         self.lists.owner_of(&self.engine, checkout).await
+    }
+
+    async fn payer_of(&self, payment: &PaymentKey) -> Result<Option<Owner>, StoreError> {
+        self.lists.payer_of(&self.engine, payment).await
     }
 
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {

@@ -269,7 +269,6 @@ begin
       ('checkout_sessions', 'created_at', false), ('checkout_sessions', 'updated_at', false),
       ('payment_sessions', 'user_id', false), ('payment_sessions', 'status', false),
       ('payment_sessions', 'merchant_trans_id', true), ('payment_sessions', 'idempotency_key', true),
-      ('payment_sessions', 'click_trans_id', false), ('payment_sessions', 'expires_at', false),
       ('payment_sessions', 'created_at', false),
       ('coupon_usages', 'payment_session_id', true), ('coupon_usages', 'coupon_id', false)
     ) as v (tab, col, is_unique)
@@ -284,6 +283,20 @@ begin
         wanted.tab || '_sessile_' || wanted.col, wanted.tab, wanted.col);
     end if;
   end loop;
+end $sessile$;
+-- Every change of a payment writes a row anew, and with it an entry in each full index: those that only some rows need
+-- hold only these. Whoever looks for payments by expires_at looks for pending ones (payment_sessions_sessile_pending).
+do $sessile$
+begin
+  if not exists (
+    select from pg_index i
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+    where i.indrelid = '{s}.payment_sessions'::regclass and a.attname = 'click_trans_id' and i.indnkeyatts = 1
+      and i.indisvalid
+  ) then
+    create index payment_sessions_sessile_click_trans_id on {s}.payment_sessions (click_trans_id)
+      where click_trans_id is not null;
+  end if;
 end $sessile$;
 create index if not exists coupons_sessile_upper on {s}.coupons (upper(code));
 create index if not exists checkout_sessions_sessile_guest on {s}.checkout_sessions (guest_hash)

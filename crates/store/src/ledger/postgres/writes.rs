@@ -7,7 +7,7 @@ use crate::postgres::connect::{Query, Step, Value};
 use crate::postgres::wire::Moment;
 use sessile_core::Timestamp;
 use sessile_core::checkout::{Checkout, CheckoutId};
-use sessile_core::ledger::{Record, Sheet};
+use sessile_core::ledger::{Change, Record, Sheet};
 use sessile_core::payment::{Coupon, Grant, Payment, PaymentId, PrepareId, Refund};
 use sessile_core::user::{TIER_FREE, UserUuid};
 use tokio_postgres::types::Type;
@@ -105,7 +105,7 @@ impl Writes {
         steps
     }
 
-    fn updates<'a>(&'a self, rows: &'a [(Record, i64)], steps: &mut Vec<Step<'a>>) {
+    fn updates<'a>(&'a self, rows: &'a [Change], steps: &mut Vec<Step<'a>>) {
         changed(rows, steps, &self.checkouts, checkout);
         changed(rows, steps, &self.payments, payment);
         changed(rows, steps, &self.coupons, coupon);
@@ -180,13 +180,13 @@ fn created<'a, R: Stored>(
 }
 
 fn changed<'a, R: Stored>(
-    records: &'a [(Record, i64)],
+    changes: &'a [Change],
     steps: &mut Vec<Step<'a>>,
     pair: &'a Pair,
     kind: fn(&Record) -> Option<&R>,
 ) {
     let rows: Vec<(&R, i64)> =
-        records.iter().filter_map(|(record, base)| Some((kind(record)?, *base))).collect();
+        changes.iter().filter_map(|change| Some((kind(&change.after)?, change.before.version()))).collect();
     if !rows.is_empty() {
         steps.push(Step::Ask(&pair.update, changed_rows(&rows)));
     }

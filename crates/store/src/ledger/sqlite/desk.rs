@@ -4,7 +4,7 @@ use super::rows::{Reported, Table};
 use crate::open::OpenError;
 use crate::users::check_table;
 use rusqlite::{Connection, OptionalExtension, Params};
-use sessile_core::ledger::{AuditHead, Record};
+use sessile_core::ledger::{AuditHead, Change, Record};
 use sessile_core::login::UserId;
 use sessile_core::user::UserUuid;
 
@@ -92,15 +92,17 @@ impl Desk<'_> {
         }?)
     }
 
-    /// Writes the next version of a row that has version `base`.
-    pub(super) fn update(&self, record: &Record, base: i64) -> rusqlite::Result<()> {
+    /// Writes the next version of a row that is as it was before.
+    pub(super) fn update(&self, change: &Change) -> rusqlite::Result<()> {
         use super::rows::{Checkouts, Coupons, Grants, Payments, Refunds};
-        one(match record {
-            Record::Checkout(entry) => Checkouts::update(self.db, entry, base),
-            Record::Payment(entry) => Payments::update(self.db, entry, base),
-            Record::Coupon(entry) => Coupons::update(self.db, entry, base),
-            Record::Grant(entry) => Grants::update(self.db, entry, base),
-            Record::Refund(entry) => Refunds::update(self.db, entry, base),
+        one(match (&change.before, &change.after) {
+            (Record::Checkout(before), Record::Checkout(after)) => Checkouts::update(self.db, before, after),
+            (Record::Payment(before), Record::Payment(after)) => Payments::update(self.db, before, after),
+            (Record::Coupon(before), Record::Coupon(after)) => Coupons::update(self.db, before, after),
+            (Record::Grant(before), Record::Grant(after)) => Grants::update(self.db, before, after),
+            (Record::Refund(before), Record::Refund(after)) => Refunds::update(self.db, before, after),
+            // One key names both, so both are of one kind.
+            _ => Ok(0),
         }?)
     }
 }

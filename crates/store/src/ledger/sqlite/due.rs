@@ -1,4 +1,4 @@
-//! What timers have to look at, the longest due first. Every list runs on an index that holds only such rows.
+//! What timers have to look at, the longest due first. Every list of theirs runs on an index that holds only such rows.
 
 use super::desk::Desk;
 use super::rows::ms;
@@ -26,6 +26,8 @@ const ASKS: &str = "SELECT id FROM (SELECT id, ask_at AS at FROM payment_session
 const REFUNDS: &str = "SELECT id FROM refunds \
     WHERE status = 'requested' AND status IN ('requested', 'submitted', 'needs_manual') AND created_at <= ?1 \
     ORDER BY created_at, id LIMIT ?2";
+const WITHOUT_EMAIL: &str = "SELECT id FROM payment_sessions WHERE trim(user_email) = '' AND created_at <= ?1 \
+    ORDER BY created_at, id LIMIT ?2";
 /// Whatever money touched stays.
 const PURGES: &str = "SELECT id FROM checkout_sessions c \
     WHERE status IN ('expired', 'invalidated') AND coalesce(left_at, updated_at) < ?1 \
@@ -46,11 +48,12 @@ pub(super) fn due(
         Due::Payments => (PAYMENTS, now),
         Due::Asks => (ASKS, now),
         Due::Refunds => (REFUNDS, now),
+        Due::WithoutEmail => (WITHOUT_EMAIL, now),
         Due::Purges { left_before } => (PURGES, left_before),
     };
     let key = |id: &str| match due {
         Due::Checkouts | Due::Purges { .. } => CheckoutId::parse(id).map(RecordKey::Checkout),
-        Due::Payments | Due::Asks => PaymentId::parse(id).map(RecordKey::Payment),
+        Due::Payments | Due::Asks | Due::WithoutEmail => PaymentId::parse(id).map(RecordKey::Payment),
         Due::Refunds => RefundId::parse(id).map(RecordKey::Refund),
     };
     let mut select = desk.db.prepare_cached(sql)?;

@@ -2,6 +2,7 @@
 
 use super::desk::Desk;
 use super::rows::{Checkouts, Coupons, Grants, Payments, Refunds, Table, ms, time};
+use crate::ledger::derived::contradiction;
 use rusqlite::{Row, params};
 use sessile_core::Timestamp;
 use sessile_core::ledger::{Census, Cursor, Kind, PAGE_MAX, Page, PaymentFilter, Record};
@@ -73,9 +74,10 @@ fn page_of<T: Table>(
     conditions.extend(filter.user.is_some().then(|| of_user.to_owned()));
     conditions.extend(after.is_some().then(|| format!("({created_at}, {key}) < (?3, ?4)")));
     let sql = format!(
-        "SELECT {columns}, {created_at} AS listed_at FROM {table} WHERE {conditions} \
+        "SELECT {columns}, {contradiction}, {created_at} AS listed_at FROM {table} WHERE {conditions} \
          ORDER BY {created_at} DESC, {key} DESC LIMIT ?5",
         columns = T::COLUMNS,
+        contradiction = contradiction(kind).replace("{s}", ""),
         table = T::NAME,
         conditions = conditions.join(" AND "),
     );
@@ -88,7 +90,7 @@ fn page_of<T: Table>(
         after.map(|cursor| cursor.id.as_str()),
         limit as i64 + 1,
     ])?;
-    let mut page = Page { rows: Vec::new(), next: None };
+    let mut page = Page { rows: Vec::new(), contradicting: Vec::new(), next: None };
     let mut last = None;
     for seen in 0.. {
         let Some(row) = rows.next()? else { break };
@@ -96,7 +98,10 @@ fn page_of<T: Table>(
             page.next = last;
             break;
         }
-        page.rows.extend(desk.setup.reported.read::<T>(row)?.map(T::record));
+        if let Some(record) = desk.setup.reported.read::<T>(row)?.map(T::record) {
+            page.contradicting.extend(row.get::<_, bool>(listed_at - 1)?.then(|| record.key()));
+            page.rows.push(record);
+        }
         // Of every row, also of one that cannot be read: the list goes on behind it.
         last = Some(cursor(row, listed_at)?);
     }

@@ -1,13 +1,13 @@
 //! Loading what a decision has to see, and following the links that are always followed: of a payment its checkout,
-//! coupon, grant, refunds, its user and the user's grants; of a checkout the active ones in its place, the one that
-//! continues it, the one that took its place, and the open and completed payments and the coupons of all of these.
+//! coupon, grant, refunds, its user and the user's grants; of a checkout the active ones in its place, the one that took
+//! its place, all that these continue or that continue them, and the open and completed payments and the coupons of all.
 //! Each row is read once.
 
 use super::desk::Desk;
 use super::rows::{Checkouts, Coupons, Grants, Payments, Refunds};
 use rusqlite::{OptionalExtension, params};
-use sessile_core::checkout::{Checkout, CheckoutState, GuestHash, Owner};
-use sessile_core::ledger::{Books, CheckoutKey, PaymentKey, Reads, Record, RecordKey};
+use sessile_core::checkout::{Checkout, CheckoutState, GuestHash, Owner, RENEWALS_MAX};
+use sessile_core::ledger::{Books, CheckoutKey, LEFT_MAX, PaymentKey, Reads, Record, RecordKey};
 use sessile_core::login::UserId;
 use sessile_core::payment::{Coupon, CouponHold, CouponId, Payment, PaymentId};
 use std::collections::BTreeSet;
@@ -24,6 +24,13 @@ const LATEST: &str = "id = (SELECT id FROM checkout_sessions WHERE user_id = ?1 
 const LATEST_OF_GUEST: &str = "id = (SELECT id FROM checkout_sessions WHERE guest_hash = ?1 AND user_id IS NULL \
                                AND status IN ('completed', 'expired', 'invalidated') AND slot = ?2 \
                                ORDER BY coalesce(left_at, updated_at) DESC, id DESC LIMIT 1)";
+/// A literal, because statements are: [`LEFT_MAX`].
+const LEFT: &str = "user_id = ?1 AND status IN ('completed', 'expired', 'invalidated') AND slot = ?2 \
+                    ORDER BY coalesce(left_at, updated_at) DESC, id DESC LIMIT 100";
+const LEFT_OF_GUEST: &str = "guest_hash = ?1 AND user_id IS NULL \
+                             AND status IN ('completed', 'expired', 'invalidated') AND slot = ?2 \
+                             ORDER BY coalesce(left_at, updated_at) DESC, id DESC LIMIT 100";
+const _: () = assert!(LEFT_MAX == 100, "LEFT and LEFT_OF_GUEST say so too");
 
 /// Loads everything that `reads` names.
 pub(super) fn load(desk: Desk<'_>, reads: &Reads) -> rusqlite::Result<Books> {
@@ -114,6 +121,7 @@ impl Loader<'_> {
                     .into_iter()
                     .collect()
             }
+            CheckoutKey::Left(owner, slot) => self.of_owner(owner, slot, LEFT, LEFT_OF_GUEST)?,
         };
         rows.into_iter().try_for_each(|row| self.checkout(row))
     }
@@ -141,17 +149,41 @@ impl Loader<'_> {
             return Ok(());
         }
         let mut linked = self.of_owner(&row.owner, &row.slot, ACTIVE, ACTIVE_OF_GUEST)?;
-        linked.extend(self.desk.rows::<Checkouts>("renewed_from = ?1", [row.id.as_str()])?);
         if let Some(next) = &row.superseded_by {
             linked.extend(self.desk.rows::<Checkouts>("id = ?1", [next.as_str()])?);
         }
-        self.with_payments(row, Known::No)?;
-        linked.into_iter().try_for_each(|row| self.with_payments(row, Known::Perhaps))
+        self.renewals(&row)?;
+        self.with_payments(row)?;
+        for row in linked {
+            self.renewals(&row)?;
+            self.with_payments(row)?;
+        }
+        Ok(())
+    }
+
+    /// The checkouts that `row` continues, and those that continue it.
+    fn renewals(&mut self, row: &Checkout) -> rusqlite::Result<()> {
+        let mut before = row.renewed_from.clone();
+        for _ in 0..RENEWALS_MAX {
+            let Some(id) = before.take() else { break };
+            let Some(found) = self.desk.row::<Checkouts>("id = ?1", [id.as_str()])? else { break };
+            before.clone_from(&found.renewed_from);
+            self.with_payments(found)?;
+        }
+        let mut last = row.id.clone();
+        for _ in 0..RENEWALS_MAX {
+            let Some(found) = self.desk.row::<Checkouts>("renewed_from = ?1", [last.as_str()])? else {
+                break;
+            };
+            last = found.id.clone();
+            self.with_payments(found)?;
+        }
+        Ok(())
     }
 
     /// A checkout with its coupon and its payments that are open or completed, and their coupons.
-    fn with_payments(&mut self, row: Checkout, known: Known) -> rusqlite::Result<()> {
-        if known == Known::Perhaps && self.books.checkout(&row.id).is_some() {
+    fn with_payments(&mut self, row: Checkout) -> rusqlite::Result<()> {
+        if self.books.checkout(&row.id).is_some() {
             return Ok(());
         }
         self.held(row.coupon.as_ref())?;
@@ -199,8 +231,8 @@ impl Loader<'_> {
             }
         }
         for prepare in &reads.prepares {
-            let taken = "SELECT 1 FROM payment_attempts WHERE merchant_prepare_id = ?1 \
-                         UNION ALL SELECT 1 FROM payment_sessions WHERE merchant_prepare_id = ?1";
+            // Whatever a payment has is bound there, too, and stays there for ever.
+            let taken = "SELECT 1 FROM payment_attempts WHERE merchant_prepare_id = ?1";
             if self.desk.exists(taken, [prepare.get()])? {
                 self.books.load_prepare(*prepare);
             }
@@ -213,11 +245,4 @@ impl Loader<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a checkout may have been loaded already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
-    No,
-    Perhaps,
 }

@@ -29,7 +29,7 @@ use rusqlite::{Connection, OptionalExtension};
 use sessile_core::checkout::{CheckoutId, GuestHash, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
-    PaymentFilter, Reads, Record, RecordKey, Retry, Work,
+    PaymentFilter, PaymentKey, Reads, Record, RecordKey, Retry, Work,
 };
 use sessile_core::login::UserId;
 use sessile_core::{StoreError, Timestamp};
@@ -103,6 +103,17 @@ impl SqliteLedger {
     }
 }
 
+/// Whose the row is that `sql` finds by its name.
+fn owner(desk: Desk<'_>, sql: &str, name: &str) -> rusqlite::Result<Option<Owner>> {
+    let mut select = desk.db.prepare_cached(sql)?;
+    let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let found: Option<(Option<String>, Option<String>)> = select.query_row([name], pair).optional()?;
+    Ok(found.map(|(user, guest)| Owner {
+        user: user.and_then(UserId::parse),
+        guest: guest.as_deref().and_then(GuestHash::parse),
+    }))
+}
+
 /// Runs `read` so that all of its statements see the same moment.
 fn at_one_moment<R>(db: &Connection, read: impl FnOnce() -> rusqlite::Result<R>) -> rusqlite::Result<R> {
     db.prepare_cached("BEGIN")?.execute([])?;
@@ -127,15 +138,24 @@ impl LedgerStore for SqliteLedger {
 
     async fn owner_of(&self, checkout: &CheckoutId) -> Result<Option<Owner>, StoreError> {
         let sql = "SELECT user_id, guest_hash FROM checkout_sessions WHERE id = ?1";
-        let found = self.read(|desk| {
-            let mut select = desk.db.prepare_cached(sql)?;
-            let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            select.query_row([checkout.as_str()], pair).optional()
-        })?;
-        Ok(found.map(|(user, guest): (Option<String>, Option<String>)| Owner {
-            user: user.and_then(UserId::parse),
-            guest: guest.as_deref().and_then(GuestHash::parse),
-        }))
+        self.read(|desk| owner(desk, sql, checkout.as_str()))
+    }
+
+    async fn payer_of(&self, payment: &PaymentKey) -> Result<Option<Owner>, StoreError> {
+        let (sql, name) = match payment {
+            PaymentKey::Id(id) => {
+                ("SELECT coalesce(user_id, 'unknown'), NULL FROM payment_sessions WHERE id = ?1", id.as_str())
+            }
+            PaymentKey::Order(order) => (
+                "SELECT coalesce(user_id, 'unknown'), NULL FROM payment_sessions WHERE merchant_trans_id = ?1",
+                order.as_str(),
+            ),
+            PaymentKey::Idempotency(key) => (
+                "SELECT coalesce(user_id, 'unknown'), NULL FROM payment_sessions WHERE idempotency_key = ?1",
+                key.as_str(),
+            ),
+        };
+        self.read(|desk| owner(desk, sql, name))
     }
 
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {

@@ -28,9 +28,7 @@ pub(super) fn carry_out(desk: Desk<'_>, work: &Work) -> rusqlite::Result<Result<
 /// Writes everything. Updates come first: a row that is created may take over what another one gives up in the same
 /// step, such as the one open payment of a checkout.
 pub(super) fn write(desk: Desk<'_>, sheet: &Sheet, head: &AuditHead, now: Timestamp) -> rusqlite::Result<()> {
-    for (record, base) in &sheet.updates {
-        desk.update(record, *base)?;
-    }
+    sheet.updates.iter().try_for_each(|change| desk.update(change))?;
     sheet.purges.iter().try_for_each(|id| purge(desk, id, now))?;
     sheet.creates.iter().try_for_each(|record| desk.create(record))?;
     sheet.binds.iter().try_for_each(|(payment, attempt, at)| bind(desk, payment, attempt, *at))?;

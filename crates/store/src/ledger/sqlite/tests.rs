@@ -6,7 +6,7 @@ use crate::ledger::open_ledger;
 use rusqlite::Connection;
 use sessile_core::OsEntropy;
 use sessile_core::checkout::{CHECKOUT_LIFETIME, Checkout, CheckoutId, CheckoutState, InvalidReason, Owner};
-use sessile_core::ledger::{CheckoutKey, Note, PaymentKey, Plan};
+use sessile_core::ledger::{Change, CheckoutKey, Note, PaymentKey, Plan};
 use sessile_core::login::UserId;
 use sessile_core::payment::{
     Attempt, CouponCode, Discount, Disposition, HoldState, How, Method, OrderId, PAYMENT_LIFETIME, PaydocId,
@@ -140,13 +140,17 @@ fn a_write_meets_exactly_the_version_it_was_decided_on() {
     let desk = Desk { db: &db, setup: &setup };
     let row = checkout();
     desk.create(&Record::Checkout(row.clone())).unwrap();
-    let next = Record::Checkout(row.moved(CheckoutState::Expired { at: NOW }, NOW));
+    let after = Record::Checkout(row.moved(CheckoutState::Expired { at: NOW }, NOW));
+    let change = |version| Change {
+        before: Record::Checkout(Checkout { version, ..row.clone() }),
+        after: after.clone(),
+    };
     for stale in [0, 2, 7] {
-        let refused = desk.update(&next, stale);
+        let refused = desk.update(&change(stale));
         assert!(matches!(refused, Err(rusqlite::Error::StatementChangedRows(0))), "{refused:?}");
     }
-    desk.update(&next, 1).unwrap();
-    assert!(desk.update(&next, 1).is_err(), "the same change again");
+    desk.update(&change(1)).unwrap();
+    assert!(desk.update(&change(1)).is_err(), "the same change again");
 }
 
 #[tokio::test]

@@ -18,8 +18,9 @@ const READ_BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 /// Tries to turn on the write-ahead log, which SQLite refuses while another process does the same.
 const WAL_ATTEMPTS_MAX: usize = 500;
 const WAL_PAUSE: Duration = Duration::from_millis(10);
-/// Pages in the log before it is folded into the file (32 MiB): rarely enough not to be felt.
-const CHECKPOINT_PAGES: i64 = 8192;
+/// Pages in the log before it is folded into the file (64 MiB): rarely enough not to be felt, and a page that was
+/// written many times meanwhile is folded once.
+const CHECKPOINT_PAGES: i64 = 16_384;
 /// Pages of one large batch stay in memory until its commit (16 MiB; a negative size is in KiB).
 const WRITER_CACHE_KIB: i64 = -16 * 1024;
 const MMAP_BYTES: i64 = 256 * 1024 * 1024;

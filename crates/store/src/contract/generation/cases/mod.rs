@@ -4,3 +4,4 @@ pub(super) mod binding;
 pub(super) mod claiming;
 pub(super) mod events;
 pub(super) mod keeping;
+pub(super) mod marking;

@@ -61,6 +61,18 @@ pub(crate) async fn overdue_payments_are_due_while_they_are_pending(test: &TestL
     assert_eq!(due(test, Due::Payments, 1).await, expected[..1]);
 }
 
+pub(crate) async fn payments_without_an_address_are_listed(test: &TestLedger) {
+    let of = |email: &str, seconds| Payment {
+        email: email.to_owned(),
+        ..given::payment(given::user(), test.before(seconds))
+    };
+    let rows = vec![of("", 10), of("ada@example.org", 20), of("  ", 30)];
+    let keys = keys(test, rows.into_iter().map(Record::Payment).collect()).await;
+    let expected = [&keys[2], &keys[0]].map(Clone::clone);
+    assert_eq!(due(test, Due::WithoutEmail, 100).await, expected);
+    assert_eq!(due(test, Due::WithoutEmail, 1).await, expected[..1]);
+}
+
 pub(crate) async fn payments_are_asked_about_when_it_is_time(test: &TestLedger) {
     let asked = |payment: Payment, at| Payment { ask: Some(Ask { at, times: 3 }), ..payment };
     let fresh = || given::payment(given::user(), test.before(1_000));

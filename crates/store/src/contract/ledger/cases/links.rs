@@ -14,12 +14,14 @@ use sessile_core::payment::{Attempt, Coupon, Grant, HoldState, Payment, Refund, 
 
 const SLOT: &str = "default";
 
-/// A buyer whose checkout expired, was renewed and paid, and who has chosen something else since.
+/// A buyer whose checkout expired, was renewed twice and paid, and who has chosen something else since.
 struct World {
     user: UserId,
     coupons: [Coupon; 4],
-    /// Expired; continued by `renewal`; was attempted by `late`.
+    /// Expired; continued by `between`; was attempted by `late`.
     old: Checkout,
+    /// Expired; continued by `renewal`.
+    between: Checkout,
     /// Completed by `done`.
     renewal: Checkout,
     /// Replaced by `renewal`.
@@ -47,8 +49,10 @@ impl World {
         };
         let mut old = checkout(CheckoutState::Expired { at: test.before(90) });
         old.coupon = Some(given::hold(&coupons[0], HoldState::Released));
+        let mut between = checkout(CheckoutState::Expired { at: test.before(60) });
+        between.renewed_from = Some(old.id.clone());
         let mut renewal = checkout(CheckoutState::Active);
-        renewal.renewed_from = Some(old.id.clone());
+        renewal.renewed_from = Some(between.id.clone());
         let done = given::paid(payment(&renewal), test.before(10));
         renewal.state = CheckoutState::Completed { at: test.before(10), payment: Some(done.id.clone()) };
         let mut active = checkout(CheckoutState::Active);
@@ -71,6 +75,7 @@ impl World {
             user,
             coupons,
             old,
+            between,
             renewal,
             replaced,
             active,
@@ -87,7 +92,7 @@ impl World {
     async fn write(&self, test: &TestLedger) {
         test.given(self.coupons.iter().cloned().map(Record::Coupon)).await;
         let mut plan = noted("the world");
-        for row in [&self.old, &self.renewal, &self.replaced, &self.active] {
+        for row in [&self.old, &self.between, &self.renewal, &self.replaced, &self.active] {
             plan.create(Record::Checkout(row.clone()));
         }
         for row in [&self.late, &self.done, &self.open] {
@@ -104,6 +109,7 @@ impl World {
     fn key(&self, name: &str) -> RecordKey {
         match name {
             "old" => RecordKey::Checkout(self.old.id.clone()),
+            "between" => RecordKey::Checkout(self.between.id.clone()),
             "renewal" => RecordKey::Checkout(self.renewal.id.clone()),
             "replaced" => RecordKey::Checkout(self.replaced.id.clone()),
             "active" => RecordKey::Checkout(self.active.id.clone()),
@@ -123,8 +129,9 @@ impl World {
     /// What is read, and what has to be there then, by name.
     fn cases(&self) -> Vec<(&'static str, Reads, &'static str)> {
         const ACTIVE: &str = "active, open, coupon of active, coupon of open";
-        const OLD: &str = "old, renewal, done, coupon of old, active, open, coupon of active, coupon of open";
-        const LATE: &str = "late, coupon of late, grant, old, renewal, done, coupon of old, active, open, \
+        const OLD: &str = "old, between, renewal, done, coupon of old, active, open, coupon of active, \
+                           coupon of open";
+        const LATE: &str = "late, coupon of late, grant, old, between, renewal, done, coupon of old, active, open, \
                             coupon of active, coupon of open";
         let owner = Owner::user(self.user.clone());
         let payment = |key| Reads::none().payment(key);
@@ -140,24 +147,24 @@ impl World {
             (
                 "a completed payment",
                 payment(PaymentKey::Id(self.done.id.clone())),
-                "done, grant, refund, renewal, active, open",
+                "done, grant, refund, renewal, between, old, active, open",
             ),
             ("an expired checkout", checkout(CheckoutKey::Id(self.old.id.clone())), OLD),
             (
                 "a replaced checkout",
                 checkout(CheckoutKey::Id(self.replaced.id.clone())),
-                "replaced, renewal, done, active, open, coupon of open",
+                "replaced, renewal, between, old, done, active, open, coupon of open",
             ),
             (
                 "a completed checkout",
                 checkout(CheckoutKey::Id(self.renewal.id.clone())),
-                "renewal, done, active",
+                "renewal, between, old, done, active",
             ),
             ("the active one", checkout(CheckoutKey::Active(owner.clone(), SLOT.to_owned())), ACTIVE),
             (
                 "the latest one",
                 checkout(CheckoutKey::Latest(owner, SLOT.to_owned())),
-                "renewal, done, active",
+                "renewal, between, old, done, active",
             ),
             ("a code", Reads::none().code(Some(self.coupons[2].code.clone())), "coupon of late"),
             (
@@ -199,7 +206,8 @@ pub(crate) async fn what_reads_name_is_loaded_with_its_links(test: &TestLedger) 
     assert_eq!(books.tier(&world.user), Some("free"), "the tier of a payment's user");
     assert_eq!(books.active(&owner, SLOT), [&world.active]);
     assert_eq!(books.latest(&owner, SLOT), Some(&world.renewal));
-    assert_eq!(books.renewal_of(&world.old.id), Some(&world.renewal));
+    assert_eq!(books.renewal_of(&world.old.id), Some(&world.between));
+    assert_eq!(books.renewals_around(&world.old.id).collect::<Vec<_>>(), [&world.between, &world.renewal]);
     assert_eq!(books.payment_by_order(&world.late.order), Some(&world.late));
 }
 
@@ -274,12 +282,12 @@ pub(crate) async fn places_belong_to_a_user_or_to_a_guest(test: &TestLedger) {
         places.sort_unstable();
         places
     };
-    for (owner, slot, active, latest) in [
-        (&user, SLOT, vec![0, 2], Some(7)),
-        (&guest, SLOT, vec![1], Some(6)),
-        (&both, SLOT, vec![0, 1, 2], Some(7)),
-        (&user, "gifts", vec![3], None),
-        (&guest, "gifts", vec![], Some(8)),
+    for (owner, slot, active, latest, left) in [
+        (&user, SLOT, vec![0, 2], Some(7), vec![4, 5, 7]),
+        (&guest, SLOT, vec![1], Some(6), vec![6]),
+        (&both, SLOT, vec![0, 1, 2], Some(7), vec![4, 5, 6, 7]),
+        (&user, "gifts", vec![3], None, vec![]),
+        (&guest, "gifts", vec![], Some(8), vec![8]),
     ] {
         let reads = Reads::none().checkout(CheckoutKey::Active(owner.clone(), slot.to_owned()));
         let books = test.look(reads).await;
@@ -288,6 +296,9 @@ pub(crate) async fn places_belong_to_a_user_or_to_a_guest(test: &TestLedger) {
         let books = test.look(reads).await;
         let found: Vec<&Checkout> = books.latest(owner, slot).into_iter().collect();
         assert_eq!(at(&books, &found), Vec::from_iter(latest), "the latest of {owner:?} in {slot}");
+        let reads = Reads::none().checkout(CheckoutKey::Left(owner.clone(), slot.to_owned()));
+        let books = test.look(reads).await;
+        assert_eq!(at(&books, &books.left(owner, slot)), left, "what {owner:?} left in {slot}");
     }
 }
 

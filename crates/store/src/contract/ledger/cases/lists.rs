@@ -14,6 +14,7 @@ async fn walk(test: &TestLedger, kind: Kind, filter: &PaymentFilter, limit: usiz
     let mut after: Option<Cursor> = None;
     loop {
         let page = test.ledger.page(kind, filter, after.as_ref(), limit).await.must("page");
+        assert_eq!(page.contradicting, [], "what we wrote agrees with itself");
         pages.push(page.rows.iter().map(Record::key).collect());
         after = page.next;
         if after.is_none() {

@@ -11,6 +11,31 @@ use sessile_core::login::UserId;
 use sessile_core::money::{Currency, Price};
 use sessile_core::payment::{CouponHold, HoldState, PaymentId};
 
+/// The next version of a row.
+macro_rules! moved {
+    ($also:expr) => {
+        concat!(
+            "UPDATE checkout_sessions SET session_data = ?3, status = ?4, is_used = ?5, updated_at = ?7, slot = ?9, \
+             version = ?10, choice = ?12, price_original = ?13, price_discount = ?14, currency = ?15, coupon_id = ?16, \
+             coupon_state = ?17, left_at = ?18, superseded_by = ?20, invalidated_reason = ?21, \
+             completed_payment_id = ?22",
+            $also,
+            " WHERE id = ?1 AND version = ?23"
+        )
+    };
+}
+
+macro_rules! named {
+    () => {
+        ", user_id = ?2, created_at = ?6, guest_hash = ?8, expires_at = ?11, renewed_from = ?19"
+    };
+}
+
+/// The columns of [`moved`]'s statement that are indexed and hardly ever change.
+fn names(row: &Checkout) -> impl PartialEq + '_ {
+    (&row.owner, row.renewed_from.as_ref(), row.created_at, row.expires_at)
+}
+
 /// The table of checkouts.
 pub(in crate::ledger::sqlite) struct Checkouts;
 
@@ -73,13 +98,11 @@ impl Table for Checkouts {
         write(db, SQL, entry, 0)
     }
 
-    fn update(db: &Connection, entry: &Checkout, base: i64) -> rusqlite::Result<usize> {
-        const SQL: &str = "UPDATE checkout_sessions SET user_id = ?2, session_data = ?3, status = ?4, is_used = ?5, \
-             created_at = ?6, updated_at = ?7, guest_hash = ?8, slot = ?9, version = ?10, expires_at = ?11, \
-             choice = ?12, price_original = ?13, price_discount = ?14, currency = ?15, coupon_id = ?16, \
-             coupon_state = ?17, left_at = ?18, renewed_from = ?19, superseded_by = ?20, invalidated_reason = ?21, \
-             completed_payment_id = ?22 WHERE id = ?1 AND version = ?23";
-        write(db, SQL, entry, base)
+    fn update(db: &Connection, before: &Checkout, after: &Checkout) -> rusqlite::Result<usize> {
+        const STATE: &str = moved!("");
+        const ALL: &str = moved!(named!());
+        let sql = if names(before) == names(after) { STATE } else { ALL };
+        write(db, sql, after, before.version)
     }
 }
 

@@ -58,14 +58,14 @@ impl Table for Coupons {
         write(db, SQL, entry, 0)
     }
 
-    fn update(db: &Connection, entry: &Coupon, base: i64) -> rusqlite::Result<usize> {
+    fn update(db: &Connection, before: &Coupon, after: &Coupon) -> rusqlite::Result<usize> {
         // An older application may spell the code in small letters, and finds it only so.
         const SQL: &str = "UPDATE coupons SET code = iif(upper(trim(code)) = ?2, code, ?2), description = ?3, \
              discount_type = ?4, discount_value = ?5, discount_minor = ?6, original_price = ?7, \
              original_price_minor = ?8, max_uses = ?9, used_count = ?10, reserved_count = ?11, valid_from = ?12, \
              valid_until = ?13, is_active = ?14, created_by = ?15, created_at = ?16, version = ?17 \
              WHERE id = ?1 AND version = ?18";
-        write(db, SQL, entry, base)
+        write(db, SQL, after, before.version)
     }
 }
 

@@ -37,10 +37,10 @@ impl Table for Grants {
         write(db, SQL, entry, 0)
     }
 
-    fn update(db: &Connection, entry: &Grant, base: i64) -> rusqlite::Result<usize> {
+    fn update(db: &Connection, before: &Grant, after: &Grant) -> rusqlite::Result<usize> {
         const SQL: &str = "UPDATE grants SET user_id = ?2, tier = ?3, checkout_id = ?4, granted_at = ?5, \
              revoked_at = ?6, version = ?7 WHERE payment_id = ?1 AND version = ?8";
-        write(db, SQL, entry, base)
+        write(db, SQL, after, before.version)
     }
 }
 

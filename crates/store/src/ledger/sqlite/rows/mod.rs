@@ -41,8 +41,9 @@ pub(super) trait Table {
     fn read(row: &Row<'_>) -> Result<Self::Entry, Unreadable>;
     /// Writes a new row: how many were written. Its base is 0, so that both statements take the same values.
     fn insert(db: &Connection, entry: &Self::Entry) -> rusqlite::Result<usize>;
-    /// Writes the next version of the row that has version `base`: how many were written.
-    fn update(db: &Connection, entry: &Self::Entry, base: i64) -> rusqlite::Result<usize>;
+    /// Writes the next version of a row that has the version it had before: how many were written. SQLite writes every
+    /// index anew of which an update names a column, changed or not, so columns that stay are not named.
+    fn update(db: &Connection, before: &Self::Entry, after: &Self::Entry) -> rusqlite::Result<usize>;
 }
 
 /// Why a row cannot be understood.

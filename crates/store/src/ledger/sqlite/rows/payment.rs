@@ -19,6 +19,34 @@ const CANCEL_AFTER_SUCCESS: &str = "cancel_after_success";
 const AMOUNT_DIFFERS: &str = "amount_differs";
 const COUPON_OVERFLOW: &str = "coupon_overflow";
 
+/// The next version of a row. What an older application wrote stays where we have no word of our own for it.
+macro_rules! moved {
+    ($($also:expr),+) => {
+        concat!(
+            "UPDATE payment_sessions SET user_email = ?3, amount = ?4, original_amount = ?5, discount_amount = ?6, \
+             status = ?10, payment_method = iif(?11 = 'other', payment_method, ?11), updated_at = ?14, version = ?16, \
+             currency = ?17, amount_minor = ?18, original_minor = ?19, discount_minor = ?20, reason = ?23, how = ?24, \
+             disposition = ?25, refund_reason = ?26, allocated_to = ?27, state_at = ?28, ask_at = ?29, \
+             ask_times = ?30, flags = ?31, coupon_state = ?33, request_digest = ?34",
+            $($also,)+
+            " WHERE id = ?1 AND version = ?35"
+        )
+    };
+}
+
+macro_rules! attempt {
+    () => {
+        ", click_trans_id = ?9, click_paydoc_id = ?21, merchant_prepare_id = ?22"
+    };
+}
+
+macro_rules! named {
+    () => {
+        ", user_id = iif(user_id IS NULL AND ?2 = 'unknown', NULL, ?2), coupon_id = ?7, merchant_trans_id = ?8, \
+         idempotency_key = ?12, created_at = ?13, expires_at = ?15, checkout_id = ?32"
+    };
+}
+
 /// The table of payments.
 pub(in crate::ledger::sqlite) struct Payments;
 
@@ -74,19 +102,24 @@ impl Table for Payments {
         write(db, SQL, entry, 0)
     }
 
-    fn update(db: &Connection, entry: &Payment, base: i64) -> rusqlite::Result<usize> {
-        // What an older application wrote stays where we have no word of our own for it.
-        const SQL: &str = "UPDATE payment_sessions SET user_id = iif(user_id IS NULL AND ?2 = 'unknown', NULL, ?2), \
-             user_email = ?3, amount = ?4, original_amount = ?5, discount_amount = ?6, coupon_id = ?7, \
-             merchant_trans_id = ?8, click_trans_id = ?9, status = ?10, \
-             payment_method = iif(?11 = 'other', payment_method, ?11), idempotency_key = ?12, created_at = ?13, \
-             updated_at = ?14, expires_at = ?15, version = ?16, currency = ?17, amount_minor = ?18, \
-             original_minor = ?19, discount_minor = ?20, click_paydoc_id = ?21, merchant_prepare_id = ?22, \
-             reason = ?23, how = ?24, disposition = ?25, refund_reason = ?26, allocated_to = ?27, state_at = ?28, \
-             ask_at = ?29, ask_times = ?30, flags = ?31, checkout_id = ?32, coupon_state = ?33, request_digest = ?34 \
-             WHERE id = ?1 AND version = ?35";
-        write(db, SQL, entry, base)
+    fn update(db: &Connection, before: &Payment, after: &Payment) -> rusqlite::Result<usize> {
+        const STATE: &str = moved!("");
+        const ATTEMPT: &str = moved!(attempt!());
+        const ALL: &str = moved!(attempt!(), named!());
+        let sql = match (names(before) == names(after), before.state.attempt() == after.state.attempt()) {
+            (true, true) => STATE,
+            (true, false) => ATTEMPT,
+            (false, _) => ALL,
+        };
+        write(db, sql, after, before.version)
     }
+}
+
+/// The columns of [`moved`]'s statement that are indexed and hardly ever change.
+fn names(row: &Payment) -> impl PartialEq + '_ {
+    let coupon = row.coupon.as_ref().map(|hold| &hold.coupon);
+    let times = (row.created_at, row.expires_at);
+    (&row.user, &row.order, &row.idempotency_key, coupon, row.checkout.as_ref(), times)
 }
 
 /// An older row has whole units only.

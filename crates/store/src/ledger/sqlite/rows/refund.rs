@@ -41,10 +41,10 @@ impl Table for Refunds {
         write(db, SQL, entry, 0)
     }
 
-    fn update(db: &Connection, entry: &Refund, base: i64) -> rusqlite::Result<usize> {
+    fn update(db: &Connection, before: &Refund, after: &Refund) -> rusqlite::Result<usize> {
         const SQL: &str = "UPDATE refunds SET payment_id = ?2, amount_minor = ?3, reason = ?4, status = ?5, note = ?6, \
              created_at = ?7, updated_at = ?8, version = ?9 WHERE id = ?1 AND version = ?10";
-        write(db, SQL, entry, base)
+        write(db, SQL, after, before.version)
     }
 }
 
