@@ -3,6 +3,7 @@
 // 1. Drivers of databases are direct dependencies of crates/store alone; interop/ plays outside parties.
 // 2. crates/core knows no runtime, no web framework and no driver, not even through another crate.
 // 3. One TLS library (rustls on ring) in the whole lock file.
+// 4. The released program is built without the WhatsApp client's `danger-skip-…` features, which only tests may have.
 import { execFileSync } from 'node:child_process';
 
 const DRIVERS = [
@@ -14,6 +15,9 @@ const NOT_IN_CORE = [...DRIVERS, 'axum', 'hyper', 'reqwest', 'tokio', 'tower'];
 const NOT_IN_LOCK = ['aws-lc-rs', 'aws-lc-sys', 'native-tls', 'openssl', 'openssl-sys'];
 
 const CORE = 'sessile-core';
+// What is released is built from this package alone, with its own features.
+const RELEASED = 'sessile-server';
+const NOT_RELEASED = ['danger-skip-cert-chain-verify', 'danger-skip-tls-verify', 'stand-in'];
 const METADATA_BYTES_MAX = 64 * 1024 * 1024;
 
 const metadata = JSON.parse(
@@ -52,6 +56,20 @@ for (const [id, path] of paths) {
 
 for (const { name, version } of metadata.packages) {
   if (NOT_IN_LOCK.includes(name)) broken.push(`${name} ${version} is in Cargo.lock: use rustls with ring (cargo tree -i ${name})`);
+}
+
+// As `cargo build -p` unites features: development dependencies and other members add none.
+const features = execFileSync(
+  'cargo',
+  ['tree', '-p', RELEASED, '-e', 'normal,build', '--all-features', '--target', 'all', '--prefix', 'none', '-f', '{p} {f}'],
+  { encoding: 'utf8', maxBuffer: METADATA_BYTES_MAX, stdio: ['ignore', 'pipe', 'inherit'] },
+);
+for (const line of new Set(features.split('\n'))) {
+  const [name, , ...rest] = line.split(' ');
+  const enabled = rest.join(' ').split(/[ ,]/);
+  for (const feature of NOT_RELEASED.filter((each) => enabled.includes(each))) {
+    broken.push(`${name} would be released with its feature ${feature}: only test programs may depend on sessile-sandbox-whatsapp`);
+  }
 }
 
 for (const line of broken) console.error(line);
