@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use std::time::Duration;
 use url::Url;
 
-use crate::transport::{ClientError, HttpFailure, Reach, Timeouts, failure, is_loopback, whole_body};
+use crate::transport::{BadAddress, ClientError, HttpFailure, Reach, Timeouts, failure, private, whole_body};
 
 /// Bounds of every wait: 5 s for a connection, 15 s for a whole request.
 pub const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), request: Duration::from_secs(15) };
@@ -43,14 +43,10 @@ pub enum Unusable {
 
 /// https, or http that stays on this machine.
 pub(crate) fn check(url: &Url, setting: &'static str) -> Result<(), Unusable> {
-    let bare = url.username().is_empty() && url.password().is_none() && url.has_host();
-    match url.scheme() {
-        _ if !bare => Err(Unusable::Address { setting }),
-        "https" => Ok(()),
-        "http" if is_loopback(url) => Ok(()),
-        "http" => Err(Unusable::Insecure { setting }),
-        _ => Err(Unusable::Address { setting }),
-    }
+    private(url).map_err(|bad| match bad {
+        BadAddress::Invalid => Unusable::Address { setting },
+        BadAddress::Insecure => Unusable::Insecure { setting },
+    })
 }
 
 /// A client for one destination. It follows no redirect, which would send signatures and keys to somebody else.

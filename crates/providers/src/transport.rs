@@ -76,7 +76,7 @@ pub enum ClientError {
 /// What is wrong with the address of an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadAddress {
-    /// Not a URL, or one with a password, a query or a fragment.
+    /// Not a URL, or one with a password, or, where it is a base, with a query or a fragment.
     Invalid,
     /// Secrets would travel in the clear.
     Insecure,
@@ -118,21 +118,27 @@ pub(crate) fn client(timeouts: Timeouts, reach: Reach) -> Result<reqwest::Client
 /// The base of an API: https, or http that stays on this machine. It ends with a slash.
 pub(crate) fn base_url(value: &str) -> Result<Url, BadAddress> {
     let mut url = Url::parse(value).map_err(|_| BadAddress::Invalid)?;
-    let bare = url.username().is_empty() && url.password().is_none();
-    if !bare || !url.has_host() || url.query().is_some() || url.fragment().is_some() {
+    if url.query().is_some() || url.fragment().is_some() {
         return Err(BadAddress::Invalid);
     }
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
-        "http" => return Err(BadAddress::Insecure),
-        _ => return Err(BadAddress::Invalid),
-    }
+    private(&url)?;
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
         url.set_path(&path);
     }
     Ok(url)
+}
+
+/// Refuses an address on the way to which others could read along, and one with a password in it.
+pub(crate) fn private(url: &Url) -> Result<(), BadAddress> {
+    let bare = url.username().is_empty() && url.password().is_none() && url.has_host();
+    match url.scheme() {
+        _ if !bare => Err(BadAddress::Invalid),
+        "https" => Ok(()),
+        "http" if is_loopback(url) => Ok(()),
+        "http" => Err(BadAddress::Insecure),
+        _ => Err(BadAddress::Invalid),
+    }
 }
 
 /// Whether the URL stays on this machine.

@@ -1,4 +1,5 @@
-//! A misbehaviour switched on: how often, where, and how badly. Shared by the stand-ins of Stripe and SuperDuperAI.
+//! A misbehaviour switched on: how often, where, and how badly. The switches of Stripe's and SuperDuperAI's stand-ins;
+//! CLICK's have settings of their own, and share their limits, how long they last, and the board that they stand on.
 //!
 //! A switch is good for one use, for several, or until it is taken away. It can be bound to one place by a label (a
 //! route, a type of event, an id), so that things that run at the same time do not take each other's switches.
@@ -39,6 +40,56 @@ pub enum Lasts {
     Times(u32),
     /// Until it is replaced.
     Standing,
+}
+
+impl Lasts {
+    /// As the wire says it: once, unless it says otherwise.
+    pub(crate) fn of_wire(times: Option<u32>, standing: bool) -> Self {
+        if standing { Self::Standing } else { Self::Times(times.unwrap_or(1)) }
+    }
+
+    /// As a page's form says it: nothing is once.
+    pub(crate) fn of_form(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Ok(Self::Times(1)),
+            "standing" => Ok(Self::Standing),
+            times => number("times", times).map(Self::Times),
+        }
+    }
+}
+
+/// How often and how long anything may misbehave.
+pub(crate) struct Extent {
+    pub(crate) lasts: Lasts,
+    pub(crate) copies: u32,
+    pub(crate) connections: u32,
+    pub(crate) delay_ms: u64,
+}
+
+impl Extent {
+    /// Refuses what is above the limits.
+    pub(crate) fn check(&self, name: &str) -> Result<(), String> {
+        if matches!(self.lasts, Lasts::Times(times) if times > TIMES_MAX) {
+            return Err(format!("`{name}`: at most {TIMES_MAX} times; for longer, make it standing"));
+        }
+        if !(1..=COPIES_MAX).contains(&self.copies) || !(1..=CONNECTIONS_MAX).contains(&self.connections) {
+            return Err(format!(
+                "`{name}`: 1 to {COPIES_MAX} copies over 1 to {CONNECTIONS_MAX} connections"
+            ));
+        }
+        if self.delay_ms > DELAY_MS_MAX {
+            return Err(format!("`{name}`: at most {DELAY_MS_MAX} ms"));
+        }
+        Ok(())
+    }
+}
+
+/// Anything that can stand on a [`Board`].
+pub(crate) trait Switched: Clone {
+    /// Refuses what cannot be meant.
+    fn check(&self) -> Result<(), String>;
+    /// How long it lasts.
+    fn lasts(&mut self) -> &mut Lasts;
 }
 
 /// A misbehaviour with its settings. On the wire a bare name, or an object with `kind` and what is to differ:
@@ -116,24 +167,21 @@ impl<K: Kind> Switch<K> {
         self.message = Some(message.into());
         self
     }
+}
 
+impl<K: Kind> Switched for Switch<K> {
     fn check(&self) -> Result<(), String> {
+        let Self { lasts, copies, connections, delay_ms, .. } = *self;
         let name = self.kind.name();
-        if matches!(self.lasts, Lasts::Times(times) if times > TIMES_MAX) {
-            return Err(format!("`{name}`: at most {TIMES_MAX} times; for longer, make it standing"));
-        }
-        if !(1..=COPIES_MAX).contains(&self.copies) || !(1..=CONNECTIONS_MAX).contains(&self.connections) {
-            return Err(format!(
-                "`{name}`: 1 to {COPIES_MAX} copies over 1 to {CONNECTIONS_MAX} connections"
-            ));
-        }
-        if self.delay_ms > DELAY_MS_MAX {
-            return Err(format!("`{name}`: at most {DELAY_MS_MAX} ms"));
-        }
+        Extent { lasts, copies, connections, delay_ms }.check(name)?;
         if [&self.on, &self.message].into_iter().flatten().any(|text| text.chars().count() > TEXT_CHARS_MAX) {
             return Err(format!("`{name}`: `on` and `message` take at most {TEXT_CHARS_MAX} characters"));
         }
         Ok(())
+    }
+
+    fn lasts(&mut self) -> &mut Lasts {
+        &mut self.lasts
     }
 }
 
@@ -167,10 +215,8 @@ impl<K: Kind> TryFrom<Wire<K>> for Switch<K> {
             Wire::Full(settings) => *settings,
         };
         let plain = Self::once(settings.kind);
-        let lasts =
-            if settings.standing { Lasts::Standing } else { Lasts::Times(settings.times.unwrap_or(1)) };
         let switch = Self {
-            lasts,
+            lasts: Lasts::of_wire(settings.times, settings.standing),
             on: settings.on.or(plain.on),
             copies: settings.copies.unwrap_or(plain.copies),
             connections: settings.connections.unwrap_or(plain.connections),
@@ -197,11 +243,7 @@ pub(crate) struct SwitchForm<K> {
 
 impl<K: Kind> SwitchForm<K> {
     pub(crate) fn switch(self) -> Result<Switch<K>, String> {
-        let mut switch = match self.lasts.as_str() {
-            "" => Switch::once(self.kind),
-            "standing" => Switch::standing(self.kind),
-            times => Switch::times(self.kind, number("times", times)?),
-        };
+        let mut switch = Switch { lasts: Lasts::of_form(&self.lasts)?, ..Switch::once(self.kind) };
         let text = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         switch.on = text(self.on).or(switch.on);
         switch.message = text(self.message);
@@ -218,23 +260,26 @@ impl<K: Kind> SwitchForm<K> {
     }
 }
 
-fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
+pub(crate) fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|_| format!("{name} is not a number"))
 }
 
 /// What is switched on.
 #[derive(Debug)]
-pub(crate) struct Active<K>(Vec<Switch<K>>);
+pub(crate) struct Board<S>(Vec<S>);
 
-impl<K> Default for Active<K> {
+/// The board of a stand-in whose switches have labels.
+pub(crate) type Active<K> = Board<Switch<K>>;
+
+impl<S> Default for Board<S> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<K: Kind> Active<K> {
+impl<S: Switched> Board<S> {
     /// Replaces everything. Refuses what is above the limits, and then changes nothing.
-    pub(crate) fn replace(&mut self, switches: &[Switch<K>]) -> Result<(), String> {
+    pub(crate) fn replace(&mut self, switches: &[S]) -> Result<(), String> {
         let mut wanted = Self::default();
         for switch in switches {
             wanted.add(switch)?;
@@ -244,25 +289,23 @@ impl<K: Kind> Active<K> {
     }
 
     /// One more.
-    pub(crate) fn add(&mut self, switch: &Switch<K>) -> Result<(), String> {
+    pub(crate) fn add(&mut self, switch: &S) -> Result<(), String> {
         switch.check()?;
         if self.0.len() >= SWITCHES_MAX {
             return Err(format!("at most {SWITCHES_MAX} switches at once"));
         }
-        if switch.lasts != Lasts::Times(0) {
-            self.0.push(switch.clone());
+        let mut switch = switch.clone();
+        if *switch.lasts() != Lasts::Times(0) {
+            self.0.push(switch);
         }
         Ok(())
     }
 
-    /// The switch that applies where these labels do, used up by one.
-    pub(crate) fn take(&mut self, kind: K, labels: &[&str]) -> Option<Switch<K>> {
-        let applies = |switch: &Switch<K>| {
-            switch.kind == kind && switch.on.as_deref().is_none_or(|wanted| labels.contains(&wanted))
-        };
+    /// The first switch that applies, used up by one.
+    pub(crate) fn take_first(&mut self, applies: impl FnMut(&S) -> bool) -> Option<S> {
         let at = self.0.iter().position(applies)?;
         let taken = self.0[at].clone();
-        if let Lasts::Times(left) = &mut self.0[at].lasts {
+        if let Lasts::Times(left) = self.0[at].lasts() {
             *left -= 1;
             if *left == 0 {
                 self.0.remove(at);
@@ -271,7 +314,16 @@ impl<K: Kind> Active<K> {
         Some(taken)
     }
 
-    pub(crate) fn snapshot(&self) -> Vec<Switch<K>> {
+    pub(crate) fn snapshot(&self) -> Vec<S> {
         self.0.clone()
+    }
+}
+
+impl<K: Kind> Active<K> {
+    /// The switch that applies where these labels do, used up by one.
+    pub(crate) fn take(&mut self, kind: K, labels: &[&str]) -> Option<Switch<K>> {
+        self.take_first(|switch| {
+            switch.kind == kind && switch.on.as_deref().is_none_or(|wanted| labels.contains(&wanted))
+        })
     }
 }

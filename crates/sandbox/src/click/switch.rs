@@ -7,18 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::message::Step;
 use super::misbehaviour::Misbehaviour;
-pub use crate::switch::Lasts;
-
-/// The most uses one switch is good for, unless it stands.
-pub const TIMES_MAX: u32 = 1000;
-/// The most switches at once.
-pub(crate) const SWITCHES_MAX: usize = 64;
-/// The most copies of one message.
-pub(crate) const COPIES_MAX: u32 = 1000;
-/// The most connections at once for copies of one message.
-pub(crate) const CONNECTIONS_MAX: u32 = 64;
-/// The longest delay.
-pub(crate) const DELAY_MS_MAX: u64 = 600_000;
+use crate::switch::{Board, Extent, Switched};
+pub use crate::switch::{Lasts, TIMES_MAX};
 
 /// A misbehaviour with its settings. On the wire a bare name, or an object with `kind` and what is to differ:
 /// `{"kind": "repeat", "copies": 5, "connections": 5, "on": "complete", "times": 3}`.
@@ -115,27 +105,21 @@ impl Switch {
         self.amount = Some(amount.into());
         self
     }
+}
 
+impl Switched for Switch {
     fn check(&self) -> Result<(), String> {
+        let Self { lasts, copies, connections, delay_ms, .. } = *self;
         let name = self.kind.name();
-        match self.lasts {
-            Lasts::Times(times) if times > TIMES_MAX => {
-                return Err(format!("`{name}`: at most {TIMES_MAX} times; for longer, make it standing"));
-            }
-            Lasts::Times(_) | Lasts::Standing => {}
-        }
-        if !(1..=COPIES_MAX).contains(&self.copies) || !(1..=CONNECTIONS_MAX).contains(&self.connections) {
-            return Err(format!(
-                "`{name}`: 1 to {COPIES_MAX} copies over 1 to {CONNECTIONS_MAX} connections"
-            ));
-        }
-        if self.delay_ms > DELAY_MS_MAX {
-            return Err(format!("`{name}`: at most {DELAY_MS_MAX} ms"));
-        }
+        Extent { lasts, copies, connections, delay_ms }.check(name)?;
         if self.kind == Misbehaviour::PrepareError && self.error >= 0 {
             return Err(format!("`{name}`: the error must be below zero"));
         }
         Ok(())
+    }
+
+    fn lasts(&mut self) -> &mut Lasts {
+        &mut self.lasts
     }
 }
 
@@ -171,11 +155,7 @@ impl From<Wire> for Switch {
         let plain = Self::once(settings.kind);
         Self {
             kind: settings.kind,
-            lasts: if settings.standing {
-                Lasts::Standing
-            } else {
-                Lasts::Times(settings.times.unwrap_or(1))
-            },
+            lasts: Lasts::of_wire(settings.times, settings.standing),
             order: settings.order,
             on: settings.on.or(plain.on),
             copies: settings.copies.unwrap_or(plain.copies),
@@ -188,58 +168,23 @@ impl From<Wire> for Switch {
 }
 
 /// What is switched on.
-#[derive(Debug, Default)]
-pub(crate) struct Active(Vec<Switch>);
+pub(crate) type Active = Board<Switch>;
 
 impl Active {
-    /// Replaces everything. Refuses what is above the limits, and then changes nothing.
-    pub(crate) fn replace(&mut self, switches: &[Switch]) -> Result<(), String> {
-        let mut wanted = Self::default();
-        for switch in switches {
-            wanted.add(switch)?;
-        }
-        *self = wanted;
-        Ok(())
-    }
-
-    /// One more.
-    pub(crate) fn add(&mut self, switch: &Switch) -> Result<(), String> {
-        switch.check()?;
-        if self.0.len() >= SWITCHES_MAX {
-            return Err(format!("at most {SWITCHES_MAX} switches at once"));
-        }
-        if switch.lasts != Lasts::Times(0) {
-            self.0.push(switch.clone());
-        }
-        Ok(())
-    }
-
     /// The switch that applies here, used up by one.
     pub(crate) fn take(&mut self, kind: Misbehaviour, step: Option<Step>, order: &str) -> Option<Switch> {
-        let applies = |switch: &Switch| {
+        self.take_first(|switch| {
             switch.kind == kind
                 && switch.order.as_deref().is_none_or(|wanted| wanted == order)
                 && (step.is_none() || switch.on.is_none() || switch.on == step)
-        };
-        let at = self.0.iter().position(applies)?;
-        let taken = self.0[at].clone();
-        if let Lasts::Times(left) = &mut self.0[at].lasts {
-            *left -= 1;
-            if *left == 0 {
-                self.0.remove(at);
-            }
-        }
-        Some(taken)
-    }
-
-    pub(crate) fn snapshot(&self) -> Vec<Switch> {
-        self.0.clone()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::switch::{COPIES_MAX, DELAY_MS_MAX, SWITCHES_MAX};
 
     #[test]
     fn a_list_is_names_and_objects() {

@@ -15,7 +15,8 @@ use super::message::Step;
 use super::misbehaviour::Misbehaviour;
 use super::pages;
 use super::state::App;
-use super::switch::Switch;
+use super::switch::{Lasts, Switch};
+use crate::switch::number;
 
 /// Payments shown at once, newest first.
 const PAYMENTS_SHOWN_MAX: usize = 50;
@@ -54,11 +55,7 @@ pub(crate) struct SwitchForm {
 impl SwitchForm {
     /// Empty fields keep their defaults.
     fn switch(self) -> Result<Switch, String> {
-        let mut switch = match self.lasts.as_str() {
-            "" => Switch::once(self.kind),
-            "standing" => Switch::standing(self.kind),
-            times => Switch::times(self.kind, number("times", times)?),
-        };
+        let mut switch = Switch { lasts: Lasts::of_form(&self.lasts)?, ..Switch::once(self.kind) };
         match self.on.as_str() {
             "" => {}
             "prepare" => switch.on = Some(Step::Prepare),
@@ -81,10 +78,6 @@ impl SwitchForm {
         }
         Ok(switch)
     }
-}
-
-fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
-    text.trim().parse().map_err(|_| format!("{name} is not a number"))
 }
 
 /// `POST /sandbox/click/switch`: the page's form; adds one switch.

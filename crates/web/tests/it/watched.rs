@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use sessile::{DeviceHandle, LoginStore, Revoked, StoreError, Timestamp, UserId};
 use sessile_core::login::{
-    EndReason, ListedLogin, LoginChange, LoginEvent, LoginId, Lookup, NewLogin, StoreInfo, Stored, Swept,
+    EndReason, ListedLogin, LoginChange, LoginCount, LoginEvent, LoginId, Lookup, NewLogin, StoreInfo,
+    Stored, Swept,
 };
 use sessile_store::LoginOptions;
 use sessile_store::memory::MemoryLogins;
@@ -138,6 +139,10 @@ impl LoginStore for WatchedStore {
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {
         self.inner.sweep(now, batch).await
+    }
+
+    async fn count(&self, now: Timestamp) -> Result<LoginCount, StoreError> {
+        self.inner.count(now).await
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<LoginEvent>, StoreError> {
