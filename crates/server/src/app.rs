@@ -1,13 +1,17 @@
 //! What every request shares. Built once from configuration and stores; holds no state that another process needs.
 
+use crate::admin::{Counts, MeasuredGenerations, MeasuredLedger, MeasuredLogins, Watch};
 use crate::config::{ApiKeys, Config, Mode, Providers, SecretSource, Whop, keep};
 use crate::exit::Stop;
 use crate::generation::GenerationParts;
-use crate::http::{Throttle, Waiting};
+use crate::http::{COUPON_TRIES, OPERATOR_TRIES, Throttle, Waiting};
 use crate::limits::REQUESTS_MAX;
 use crate::money::MoneyParts;
-use crate::stores::Stores;
-use sessile::{CookieSigner, Logins, SameOriginLayer, SessionLayer, TrustProxy};
+use crate::stores::{Place, Stores};
+use crate::whatsapp::WhatsAppParts;
+use sessile::{CookieSigner, LoginStore, Logins, SameOriginLayer, SessionLayer, TrustProxy};
+use sessile_core::generation::GenerationStore;
+use sessile_core::ledger::LedgerStore;
 use sessile_core::user::UserDirectory;
 use sessile_core::{Clock, Entropy, SealingKeys, Secret, SecretList};
 use sessile_providers::SignIn;
@@ -37,13 +41,20 @@ pub struct Parts {
     pub(crate) sealing: Option<SealingKeys>,
     pub(crate) money: MoneyParts,
     pub(crate) generation: GenerationParts,
+    pub(crate) whatsapp: WhatsAppParts,
     pub(crate) api_keys: ApiKeys,
     pub(crate) admin_token: Option<Secret>,
     pub(crate) app_url: Option<Url>,
     pub(crate) trust_proxy: TrustProxy,
     pub(crate) throttle: Throttle,
+    pub(crate) operator_tries: Throttle,
     pub(crate) waiting: Waiting,
     pub(crate) stand_ins: Vec<(String, String)>,
+    /// What this process saw happen, and the last counts: for the dashboard.
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) counts: Counts,
+    /// Which stores are in use, as configured: what it holds, engine, place.
+    pub(crate) places: Vec<Place>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) requests: Semaphore,
@@ -74,7 +85,16 @@ impl App {
         let secrets = signing_secrets(&config.session_secret, &*entropy)?;
         let signer = CookieSigner::new(&secrets);
         let policy = config.policy.clone();
-        let logins = Logins::new(stores.logins.clone(), policy, signer, clock.clone(), entropy.clone());
+        let watch = Arc::new(Watch::new(clock.clone()));
+        let stored: Arc<dyn LoginStore> = Arc::new(MeasuredLogins::new(stores.logins.clone(), watch.clone()));
+        let ledger = stores
+            .ledger
+            .clone()
+            .map(|inner| -> Arc<dyn LedgerStore> { Arc::new(MeasuredLedger::new(inner, watch.clone())) });
+        let jobs = stores.generations.clone().map(|inner| -> Arc<dyn GenerationStore> {
+            Arc::new(MeasuredGenerations::new(inner, watch.clone()))
+        });
+        let logins = Logins::new(stored, policy, signer, clock.clone(), entropy.clone());
         let sessions = SessionLayer::from_logins(logins, config.trust_proxy)
             .map_err(|rule| Stop::usage(format!("the session cookie: {rule}")))?;
         let Providers { whop, oidc, mock_login } = &config.providers;
@@ -105,15 +125,20 @@ impl App {
             oidc,
             mock_login: *mock_login,
             sealing: config.sealing.clone(),
-            money: MoneyParts::new(config, stores.ledger.clone(), &clock, &entropy)?,
-            generation: GenerationParts::new(config, stores.generations.clone(), &clock, &entropy)?,
+            money: MoneyParts::new(config, ledger, &clock, &entropy)?,
+            generation: GenerationParts::new(config, jobs, &clock, &entropy)?,
+            whatsapp: WhatsAppParts::new(config, stores.devices.as_ref(), &clock, &entropy)?,
             api_keys: config.money.api_keys.clone(),
             admin_token: admin_token(config, &*entropy),
             app_url: config.app_url.clone(),
             trust_proxy: config.trust_proxy,
-            throttle: Throttle::default(),
+            throttle: Throttle::new(COUPON_TRIES),
+            operator_tries: Throttle::new(OPERATOR_TRIES),
             waiting: Waiting::new(),
             stand_ins: config.stand_ins.clone(),
+            watch,
+            counts: Counts::default(),
+            places: Place::all_of(config),
             clock,
             entropy,
             requests: Semaphore::new(REQUESTS_MAX),
@@ -126,6 +151,7 @@ impl App {
     pub fn stop_waiting(&self) {
         self.waiting.stop();
         self.generation.streams.stop();
+        self.whatsapp.streams.stop();
     }
 
     /// A name for one request: unique, and cheap, because it guards nothing.

@@ -158,6 +158,8 @@ fn banner(config: &Config) {
     println!("    open    {home}");
     println!("    order   {home}/add");
     println!("    video   {home}{}", crate::http::PROMPT_PATH);
+    println!("    operate {home}/admin (token: {})", config.in_data("admin-token").display());
+    println!("    device  {home}{}", crate::http::whatsapp::PAGE_PATH);
     println!("    data    {}", config.data_dir.display());
     for (name, address) in &config.stand_ins {
         println!("    {name:<7} a stand-in on this machine, {address}");

@@ -1,6 +1,7 @@
 //! `sessile inspect <id>`: one checkout, payment or paid job as it is and as it came to be. For support: no address, no
 //! cart.
 
+mod device;
 mod generation;
 
 use crate::audit::NO_LEDGER;
@@ -37,11 +38,21 @@ pub(crate) async fn run(config: &Config, args: &InspectArgs) -> Result<Exit, Sto
         );
         return Ok(Exit::Failed);
     }
-    let ledger = stores.ledger.clone().ok_or_else(|| Stop::failed(NO_LEDGER))?;
+    let ledger = stores.ledger.clone();
+    if ledger.is_none()
+        && let Some(exit) = device::run(config, id, *json).await?
+    {
+        return Ok(exit);
+    }
+    let ledger = ledger.ok_or_else(|| Stop::failed(NO_LEDGER))?;
     let failed =
         |error: StoreError| Stop::failed(format!("the ledger could not be read: {}", reason_of(&error)));
     let Some((record, history)) = find(&*ledger, id).await.map_err(failed)? else {
-        println!("no payment, order, checkout or refund has this id");
+        // A device may have any name, so it is looked for last.
+        if let Some(exit) = device::run(config, id, *json).await? {
+            return Ok(exit);
+        }
+        println!("no payment, order, checkout, refund or WhatsApp device has this id");
         return Ok(Exit::Failed);
     };
     let facts = facts(&record);

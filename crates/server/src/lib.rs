@@ -3,6 +3,7 @@
 //! `main` calls [`run`]; the tests build an [`App`] and serve its [`router`]. Only `stores` knows engines; `http`
 //! sees the core and the session layer.
 
+mod admin;
 mod app;
 pub mod audit;
 pub mod cli;
@@ -22,6 +23,7 @@ mod serve;
 mod stores;
 mod sweeper;
 pub mod telemetry;
+mod whatsapp;
 pub mod worker;
 
 pub use app::{App, Parts};
@@ -29,7 +31,7 @@ pub use exit::{Exit, Stop};
 pub use http::{PROBLEM_CODES, router};
 pub use money::{Click, Money, MoneyParts};
 pub use serve::{accept, listen};
-pub use stores::Stores;
+pub use stores::{DeviceStores, Stores};
 
 use clap::Parser as _;
 use cli::{Cli, Command};
@@ -44,7 +46,7 @@ pub async fn run() -> Exit {
     // Variables that are not UTF-8 are none of ours.
     let env = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    match command(cli, env.collect()).await {
+    match Box::pin(command(cli, env.collect())).await {
         Ok(exit) => exit,
         Err(stop) => {
             for sentence in stop.sentence.lines() {

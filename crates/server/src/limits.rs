@@ -56,6 +56,10 @@ pub const CALLBACK_BYTES_READ_MAX: usize = 64 * 1024;
 pub const COUPON_TRIES_BURST: u32 = 20;
 /// How long until one more may be tried.
 pub const COUPON_TRY_EVERY: Duration = Duration::from_secs(3);
+/// Operator's tokens that one address may try in a row.
+pub const OPERATOR_TRIES_BURST: u32 = 8;
+/// How long until one more may be tried.
+pub const OPERATOR_TRY_EVERY: Duration = Duration::from_secs(15);
 /// Addresses and buyers whose tries are remembered.
 pub const THROTTLED_MAX: usize = 20_000;
 /// Characters of an `Idempotency-Key`.
@@ -66,3 +70,19 @@ pub const LIST_ROWS: usize = 50;
 pub const HISTORY_ROWS_MAX: usize = 100;
 /// Characters of an operator's note.
 pub const NOTE_CHARS_MAX: usize = 500;
+/// Bytes of a form that an operator sends.
+pub const OPERATOR_FORM_BYTES_MAX: usize = 64 * 1024;
+/// Characters that an operator may search for.
+pub const SEARCH_CHARS_MAX: usize = 255;
+/// Paid jobs that a search looks through for what no index knows.
+pub const SEARCHED_JOBS_MAX: usize = 500;
+/// Rows of the audit log on one page.
+pub const AUDIT_ROWS: usize = 100;
+/// Rows of the audit log that are looked through for what was done to a login session.
+pub const REMARKS_LOOKED_AT: usize = 500;
+/// How old the counts on the dashboard may be.
+pub const COUNTS_AGE: Duration = Duration::from_secs(2);
+/// How long a store may take to be counted.
+pub const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request for a QR code waits for the first one.
+pub const QR_PATIENCE: Duration = Duration::from_secs(3);

@@ -1,14 +1,17 @@
 //! `sessile migrate`: create what is missing, show what is there, or print the SQL for somebody who owns the tables.
 
 use crate::cli::{MigrateAction, MigrateArgs};
-use crate::config::Config;
+use crate::config::{Config, DevicesPlace};
 use crate::exit::Stop;
-use crate::stores::{Stores, ledger_options, options_for};
+use crate::stores::{Stores, ledger_options, look_at_devices, options_for};
 use sessile_core::SystemClock;
+use sessile_store::generation::redis::RedisFacts;
+use sessile_store::generation::{PostgresGenerations, SqliteGenerations};
 use sessile_store::ledger::{LedgerFacts, PostgresLedger, SqliteLedger};
 use sessile_store::postgres::PostgresLogins;
 use sessile_store::users::SqliteUsers;
-use sessile_store::{StoreUrl, sqlite};
+use sessile_store::whatsapp::{PostgresDevices, SqliteDevices, SupabaseDevices};
+use sessile_store::{Choice, StoreUrl, sqlite};
 use std::sync::Arc;
 
 /// Does what was asked.
@@ -27,6 +30,13 @@ pub(crate) async fn run(config: &Config, args: &MigrateArgs) -> Result<(), Stop>
             println!("{} ({}) is up to date", info.place, info.engine);
             if stores.ledger.is_some() {
                 println!("checkouts and payments are up to date");
+            }
+            if let Some(store) = look_at_devices(config, Arc::new(SystemClock), Choice::Yes).await? {
+                let info = store.info();
+                println!("WhatsApp devices ({} at {}) are up to date", info.engine, info.place);
+            }
+            if stores.generations.is_some() {
+                println!("generation sessions are up to date");
             }
             Ok(())
         }
@@ -48,7 +58,58 @@ fn sql(config: &Config) -> Result<String, Stop> {
         StoreUrl::Redis(_) => SqliteUsers::sql(&config.users_table)?,
         StoreUrl::Memory => "-- they need no tables here\n".to_owned(),
     };
-    Ok(format!("-- login sessions\n{logins}\n-- users, checkouts and payments\n{users}"))
+    let devices = match &config.whatsapp.place {
+        Ok(DevicesPlace::Postgres { .. }) => format!("\n-- WhatsApp devices\n{}", PostgresDevices::sql()),
+        Ok(DevicesPlace::Supabase { .. }) => {
+            format!("\n-- WhatsApp devices\n{}\n{}", PostgresDevices::sql(), SupabaseDevices::sql())
+        }
+        Ok(DevicesPlace::Sqlite(_)) => format!("\n-- WhatsApp devices\n{}", SqliteDevices::sql()),
+        Ok(DevicesPlace::Files(_)) | Err(_) => String::new(),
+    };
+    let jobs = generations(config)?;
+    Ok(format!(
+        "-- login sessions\n{logins}\n-- users, checkouts and payments\n{users}\n-- generation sessions\n{jobs}{devices}"
+    ))
+}
+
+fn generations(config: &Config) -> Result<String, Stop> {
+    Ok(match generation_store(config)? {
+        Some(StoreUrl::Postgres(_)) => PostgresGenerations::SCHEMA.to_owned(),
+        Some(StoreUrl::Sqlite(_)) => SqliteGenerations::schema(),
+        Some(StoreUrl::Redis(_)) => "-- they need no tables: Redis keeps them\n".to_owned(),
+        Some(StoreUrl::Memory) | None => "-- they are not configured, or not kept in memory\n".to_owned(),
+    })
+}
+
+/// Where paid jobs are kept; `None` where they are not configured.
+fn generation_store(config: &Config) -> Result<Option<StoreUrl>, Stop> {
+    let settings = &config.generation;
+    let url = settings.store.as_ref().filter(|_| settings.is_wanted());
+    Ok(url.map(|url| StoreUrl::parse(url.expose())).transpose()?)
+}
+
+async fn generation_status(config: &Config) -> Result<(), Stop> {
+    match generation_store(config)? {
+        Some(StoreUrl::Postgres(url)) => {
+            let (place, current) = PostgresGenerations::inspect(&url).await?;
+            let tables = if current { "have all their tables" } else { "miss tables or columns" };
+            println!("{place}: generation sessions {tables}");
+        }
+        Some(StoreUrl::Sqlite(path)) if path.exists() => {
+            let current = SqliteGenerations::open(&path, Choice::No).is_ok();
+            let tables = if current { "have all their tables" } else { "miss tables or columns" };
+            println!("{}: generation sessions {tables}", path.display());
+        }
+        Some(StoreUrl::Sqlite(path)) => {
+            println!("{}: generation sessions get their tables at the first start", path.display());
+        }
+        Some(StoreUrl::Redis(url)) => {
+            let facts = RedisFacts::of(&url).await?;
+            println!("{}: generation sessions need no tables (Redis {})", facts.place, facts.version);
+        }
+        Some(StoreUrl::Memory) | None => println!("generation sessions are not configured"),
+    }
+    Ok(())
 }
 
 async fn status(config: &Config) -> Result<(), Stop> {
@@ -75,7 +136,8 @@ async fn status(config: &Config) -> Result<(), Stop> {
         }
         StoreUrl::Redis(_) | StoreUrl::Memory => println!("{:?} needs no tables", config.store.login),
     }
-    ledger_status(config).await
+    ledger_status(config).await?;
+    generation_status(config).await
 }
 
 async fn ledger_status(config: &Config) -> Result<(), Stop> {

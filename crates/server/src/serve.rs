@@ -54,11 +54,13 @@ pub(crate) async fn serve(
     telemetry::start();
     announce(config);
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let stores = Stores::open(config, clock.clone()).await?;
+    let mut stores = Stores::open(config, clock.clone()).await?;
+    stores.open_devices(config, clock.clone()).await?;
     name_store(config, &stores);
     operator_token(config);
     let app = App::new(config, &stores, clock, entropy)?;
     let background = Background::start(config, &stores, &app)?;
+    app.whatsapp.run();
     let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     tracing::info!(address, "listening");
     let waiting = app.clone();
@@ -67,6 +69,7 @@ pub(crate) async fn serve(
         waiting.stop_waiting();
     };
     accept(listener, http::router(app.clone()), stop).await;
+    app.whatsapp.stop().await;
     background.stop().await;
     close(app, stores).await;
     tracing::info!("stopped");

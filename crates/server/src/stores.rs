@@ -2,6 +2,11 @@
 //!
 //! Called once at the start of `serve`, `dev` and `sweep`. The only place of the program that knows engines.
 
+mod devices;
+
+pub use devices::DeviceStores;
+pub(crate) use devices::look_at_devices;
+
 use crate::config::Config;
 use crate::exit::Stop;
 use sessile::LoginStore;
@@ -34,6 +39,8 @@ pub struct Stores {
     pub ledger: Option<Arc<dyn LedgerStore>>,
     /// Paid jobs; `None` where none are configured, and in memory.
     pub generations: Option<Arc<dyn GenerationStore>>,
+    /// WhatsApp devices, once [`Stores::open_devices`] has opened them; `None` where none are configured.
+    pub devices: Option<DeviceStores>,
     spooled_users: Option<Arc<SpooledUsers>>,
 }
 
@@ -49,11 +56,21 @@ impl Stores {
             // After the users, whose table it changes.
             let ledger = ledger(config).await?;
             let generations = generations(config).await?;
-            Ok(Self { logins, fallback, users, ledger, generations, spooled_users })
+            Ok(Self { logins, fallback, users, ledger, generations, devices: None, spooled_users })
         };
         let late =
             || Stop::failed(format!("session storage did not answer within {} s", OPEN_TIMEOUT.as_secs()));
         tokio::time::timeout(OPEN_TIMEOUT, opened).await.map_err(|_| late())?
+    }
+
+    /// Opens the home of WhatsApp devices too: moves what is still in the other place, and is then the one process that
+    /// keeps a journal here. For a process that runs devices; one that only looks uses `look_at_devices`.
+    ///
+    /// # Errors
+    /// [`Stop`] says what to do.
+    pub async fn open_devices(&mut self, config: &Config, clock: Arc<dyn Clock>) -> Result<(), Stop> {
+        self.devices = devices::open(config, clock).await?;
+        Ok(())
     }
 
     /// Hands over what was spooled for the users' database, until the future is dropped.
@@ -164,6 +181,52 @@ pub(crate) fn ledger_options(config: &Config) -> LedgerOptions {
     LedgerOptions { users_table: config.users_table.clone(), ..LedgerOptions::default() }
 }
 
+/// Which store is in use for what, as it was configured. Never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// What it holds.
+    pub(crate) what: &'static str,
+    pub(crate) engine: &'static str,
+    /// Host and database, or file.
+    pub(crate) place: String,
+}
+
+impl Place {
+    /// Those of checkouts and payments, and of paid jobs; the store of login sessions says itself which one it is.
+    pub(crate) fn all_of(config: &Config) -> Vec<Self> {
+        let jobs = config.generation.store.as_ref().filter(|_| config.generation.is_wanted());
+        let of = |what, url: Option<String>| url.and_then(|url| Self::of(what, &url));
+        let ledger = of("Checkouts and payments", ledger_url(config));
+        let jobs = of("Paid jobs", jobs.map(|url| url.expose().to_owned()));
+        [ledger, jobs].into_iter().flatten().collect()
+    }
+
+    fn of(what: &'static str, url: &str) -> Option<Self> {
+        let (engine, place) = match StoreUrl::parse(url).ok()? {
+            StoreUrl::Memory => ("memory", String::new()),
+            StoreUrl::Sqlite(path) => ("sqlite", path.display().to_string()),
+            StoreUrl::Postgres(url) => ("postgres", without_secrets(&url)),
+            StoreUrl::Redis(url) => ("redis", without_secrets(&url)),
+        };
+        Some(Self { what, engine, place })
+    }
+}
+
+/// Hosts and database of a URL: what stands between the credentials and the options.
+fn without_secrets(url: &str) -> String {
+    let one = |url: &str| {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        rest.rsplit_once('@').map_or(rest, |(_, place)| place).to_owned()
+    };
+    // A list of nodes is several URLs, a failover pair is one with several hosts.
+    let nodes: Vec<&str> = url.split(',').collect();
+    if nodes.iter().all(|node| node.contains("://")) {
+        return nodes.into_iter().map(one).collect::<Vec<_>>().join(", ");
+    }
+    one(url)
+}
+
 /// The innermost reason, which is the one that helps.
 pub(crate) fn reason_of(error: &StoreError) -> String {
     let mut reason: &dyn std::error::Error = error;
@@ -171,4 +234,21 @@ pub(crate) fn reason_of(error: &StoreError) -> String {
         reason = source;
     }
     reason.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_holds_no_password() {
+        let told = |url| Place::of("x", url).map(|place| format!("{} {}", place.engine, place.place));
+        assert_eq!(
+            told("postgres://me:s3cret@a:5432,b:5433/app?password=s3cret").unwrap(),
+            "postgres a:5432,b:5433/app"
+        );
+        assert_eq!(told("redis://:s3cret@cache:6379/1").unwrap(), "redis cache:6379/1");
+        assert_eq!(told("redis://u:p@a:1,redis://u:p@b:2").unwrap(), "redis a:1, b:2");
+        assert_eq!(told("sqlite:/data/sessile.db").unwrap(), "sqlite /data/sessile.db");
+    }
 }

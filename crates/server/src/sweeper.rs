@@ -1,5 +1,7 @@
 //! Removing expired sessions: in batches, with jitter so that many processes spread out, and on after an error.
 
+use crate::admin::SweepRun;
+use crate::app::App;
 use crate::config::Config;
 use crate::exit::Stop;
 use crate::money::MoneyParts;
@@ -10,6 +12,7 @@ use sessile::LoginStore;
 use sessile_core::{Clock, Entropy, OsEntropy, StoreError, SystemClock};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Sessions that one statement removes at most.
 pub(crate) const BATCH: u32 = 1000;
@@ -55,15 +58,19 @@ pub(crate) async fn once(config: &Config, stores: Stores, batch: u32) -> Result<
 }
 
 /// Sweeps again and again until the future is dropped.
-pub(crate) async fn run(
-    store: Arc<dyn LoginStore>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    every: Duration,
-) {
+pub(crate) async fn run(app: App, entropy: Arc<dyn Entropy>, every: Duration) {
+    let store = app.sessions.logins().store();
     loop {
         tokio::time::sleep(jittered(every, &*entropy)).await;
-        match sweep(&*store, &*clock, BATCH).await {
+        let began = Instant::now();
+        let swept = sweep(&**store, &*app.clock, BATCH).await;
+        app.watch.swept(SweepRun {
+            what: "Login sessions",
+            at: app.clock.now(),
+            took: began.elapsed(),
+            outcome: swept.as_ref().map(|removed| vec![("removed", *removed)]).map_err(reason_of),
+        });
+        match swept {
             Ok(0) => tracing::debug!("swept: nothing had expired"),
             Ok(removed) => tracing::info!(removed, "swept"),
             Err(error) => {

@@ -48,6 +48,27 @@ pub const OUTBOX: &str = "sessile_outbox_rows";
 pub const ASKED: &str = "sessile_reconcile_asked_total";
 /// Payments that reconciliation changed or flagged, by `outcome` (`completed`, `failed`, `flagged`, `contradicted`).
 pub const RECONCILED: &str = "sessile_reconcile_outcomes_total";
+/// What became of sessions in this process, by `kind` and `mark` (`created`, `completed`, `failed`, `expired`,
+/// `recovered`).
+pub const MARKS: &str = "sessile_session_marks_total";
+/// Seconds that stores took to answer, by `store` (`login`, `ledger`, `generation`) and `call` (`load`, `commit`).
+pub const STORE_SECONDS: &str = "sessile_store_duration_seconds";
+/// What happened to WhatsApp devices, by `what`.
+pub const WHATSAPP_EVENTS: &str = "sessile_whatsapp_events_total";
+/// WhatsApp sessions and damaged files that a cleanup removed.
+pub const WHATSAPP_REMOVED: &str = "sessile_whatsapp_sessions_removed_total";
+/// Paid jobs, by `state` (`pending`, `processing`, `completed`, `error`). On Redis as of the last way round all keys.
+pub const JOBS: &str = "sessile_generation_jobs";
+/// Paid jobs that a person has to decide about, by `what` (`refund_due`, `refund_ordered`).
+pub const JOBS_ATTENTION: &str = "sessile_generation_attention";
+/// Seconds that the oldest due work has been waiting for a worker.
+pub const JOBS_LATE: &str = "sessile_generation_work_late_seconds";
+/// Messages of Stripe that are kept and not applied.
+pub const STRIPE_WAITING: &str = "sessile_stripe_messages_waiting";
+/// Seconds since the oldest of them came.
+pub const STRIPE_WAITING_AGE: &str = "sessile_stripe_messages_oldest_seconds";
+/// Rounds of a background worker that succeeded, by `worker`.
+pub const WORKER_ROUNDS: &str = "sessile_worker_rounds_total";
 /// Rounds of a background worker that failed, by `worker`.
 pub const WORKER_ERRORS: &str = "sessile_worker_errors_total";
 
@@ -63,6 +84,9 @@ pub fn start() {
             .and_then(|builder| {
                 builder.set_buckets_for_metric(Matcher::Full(MONEY_SWEEP_SECONDS.to_owned()), &BUCKETS)
             });
+        let builder = builder.and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Full(STORE_SECONDS.to_owned()), &BUCKETS)
+        });
         let handle = builder.and_then(PrometheusBuilder::install_recorder);
         describe();
         handle.map_err(|error| tracing::warn!(%error, "metrics are off")).ok()
@@ -105,5 +129,30 @@ fn describe() {
     metrics::describe_gauge!(OUTBOX, "Effects in the outbox, by state");
     metrics::describe_counter!(ASKED, "What the provider said when it was asked");
     metrics::describe_counter!(RECONCILED, "Payments that reconciliation changed or flagged");
+    metrics::describe_counter!(MARKS, "What became of sessions, by kind and mark");
+    metrics::describe_histogram!(
+        STORE_SECONDS,
+        metrics::Unit::Seconds,
+        "Time of a store's answer, by store and call"
+    );
+    metrics::describe_counter!(WHATSAPP_EVENTS, "What happened to WhatsApp devices");
+    metrics::describe_counter!(
+        WHATSAPP_REMOVED,
+        "WhatsApp sessions and damaged files that a cleanup removed"
+    );
+    metrics::describe_gauge!(JOBS, "Paid jobs, by state");
+    metrics::describe_gauge!(JOBS_ATTENTION, "Paid jobs that a person has to decide about");
+    metrics::describe_gauge!(
+        JOBS_LATE,
+        metrics::Unit::Seconds,
+        "How long the oldest due work waits for a worker"
+    );
+    metrics::describe_gauge!(STRIPE_WAITING, "Messages of Stripe that are kept and not applied");
+    metrics::describe_gauge!(
+        STRIPE_WAITING_AGE,
+        metrics::Unit::Seconds,
+        "Time since the oldest of them came"
+    );
+    metrics::describe_counter!(WORKER_ROUNDS, "Rounds of a background worker that succeeded");
     metrics::describe_counter!(WORKER_ERRORS, "Rounds of a background worker that failed");
 }

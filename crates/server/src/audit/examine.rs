@@ -41,7 +41,7 @@ pub enum Failure {
 pub async fn examine(ledger: &dyn LedgerStore) -> Result<Report, Failure> {
     let mut log = Log::default();
     log.catch_up(ledger).await?;
-    let mut stored = every_row(ledger).await?;
+    let (mut stored, contradicting) = every_row(ledger).await?;
     for round in 0..ROUNDS_MAX {
         let more = log.catch_up(ledger).await?;
         let moving = differing(&log.replay, &stored);
@@ -57,6 +57,7 @@ pub async fn examine(ledger: &dyn LedgerStore) -> Result<Report, Failure> {
     }
     replay.compare(stored.into_values())?;
     replay.finish()?;
+    Replay::contradicting(&contradicting)?;
     let kept = ledger.audit_head().await?;
     if kept.seq < head.seq {
         return Err(Broken::Gap { after: kept.seq, found: head.seq }.into());
@@ -97,20 +98,22 @@ impl Log {
 
 type Rows = BTreeMap<RecordKey, Record>;
 
-async fn every_row(ledger: &dyn LedgerStore) -> Result<Rows, StoreError> {
-    let mut rows = Rows::new();
+/// Every row, and those of them that contradict themselves.
+async fn every_row(ledger: &dyn LedgerStore) -> Result<(Rows, Vec<RecordKey>), StoreError> {
+    let (mut rows, mut contradicting) = (Rows::new(), Vec::new());
     for kind in KINDS {
         let mut after = None;
         loop {
             let page = ledger.page(kind, &PaymentFilter::default(), after.as_ref(), PAGE_MAX).await?;
             rows.extend(page.rows.into_iter().map(|record| (record.key(), slim(record))));
+            contradicting.extend(page.contradicting);
             after = page.next;
             if after.is_none() {
                 break;
             }
         }
     }
-    Ok(rows)
+    Ok((rows, contradicting))
 }
 
 /// Carts and addresses are no part of the audit; dropped here, they are not held in memory either.

@@ -5,6 +5,7 @@ use super::source::Source;
 use super::{DEFAULT_PORT, Mode, StoreChoice};
 use secrecy::SecretString;
 use sessile_core::Secret;
+use sessile_core::generation::WORK_LEASE;
 use sessile_providers::{stripe, superduperai};
 use sessile_store::StoreUrl;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use url::Url;
 
 /// Seconds that the generator may be given to show a request of unknown outcome.
 const SETTLED_SECONDS_MAX: u64 = 3600;
+/// Seconds that a worker may hold a job: time for a call and its record, and no longer than anybody would wait.
+const LEASE_SECONDS_MIN: u64 = 4;
+const LEASE_SECONDS_MAX: u64 = 600;
 
 /// Everything about paid jobs.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct GenerationConfig {
     pub return_origins: Vec<String>,
     /// How long after a call of unknown outcome its absence at the generator means that it was not taken.
     pub settled_after: Duration,
+    /// How long a worker holds a job without a word.
+    pub lease: Duration,
 }
 
 /// A provider's settings, or the variables that are missing.
@@ -88,6 +94,9 @@ pub(super) fn generation(
         settled_after: source
             .number("SESSILE_GENERATION_SETTLED_SECONDS", 0, SETTLED_SECONDS_MAX)
             .map_or(superduperai::SETTLED_AFTER, Duration::from_secs),
+        lease: source
+            .number("SESSILE_GENERATION_LEASE_SECONDS", LEASE_SECONDS_MIN, LEASE_SECONDS_MAX)
+            .map_or(WORK_LEASE, Duration::from_secs),
     }
 }
 

@@ -11,12 +11,14 @@ mod provider;
 mod secrets;
 mod source;
 mod store;
+mod whatsapp;
 
 pub use generation::{Configured, GenerationConfig};
 pub use money::{ApiKeys, Click, LateCancel, MoneyConfig, Supabase, Webhook};
 pub use provider::{Providers, Whop};
-pub use secrets::{Kept, KeptError, SecretSource, keep};
+pub use secrets::{Kept, KeptError, SealingSource, SecretSource, keep};
 pub use store::{Disk, StoreChoice, Warning};
+pub use whatsapp::{DevicesPlace, Moves, Nodes, WhatsAppConfig};
 
 use sessile::{LoginPolicy, TrustProxy};
 use sessile_core::{SealingKeys, Secret};
@@ -91,6 +93,8 @@ pub struct Config {
     pub money: MoneyConfig,
     /// Paid jobs.
     pub generation: GenerationConfig,
+    /// WhatsApp devices.
+    pub whatsapp: WhatsAppConfig,
     /// How often expired sessions are removed.
     pub prune_interval: Duration,
     /// Log settings.
@@ -128,12 +132,14 @@ impl Config {
         let port = source.number("PORT", 1, 65_535).and_then(|port| u16::try_from(port).ok());
         let app_url = app_url(&source);
         let data_dir = PathBuf::from(source.get("SESSILE_DATA_DIR").unwrap_or("data"));
-        let store = store::choose(&source, mode, &data_dir, &Disk::of(env));
+        let disk = Disk::of(env);
+        let store = store::choose(&source, mode, &data_dir, &disk);
         let config = Self {
             mode,
             host: source.get("HOST").map_or_else(|| default_host(mode).to_owned(), str::to_owned),
             port,
             generation: generation::generation(&source, mode, &store, app_url.as_ref(), port),
+            whatsapp: whatsapp::whatsapp(&source, mode, &store, &disk, &data_dir),
             store,
             login_options: login_options(&source),
             users_table: source

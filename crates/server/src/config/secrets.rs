@@ -8,6 +8,7 @@ use super::source::Source;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sessile_core::{Entropy, SealingKeys, Secret, SecretList, WeakSecret};
+use sha2::{Digest, Sha256};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,48 @@ pub(super) fn session_secret(source: &Source, mode: Mode, data_dir: &Path) -> Se
 pub(super) fn sealing(source: &Source) -> Option<SealingKeys> {
     let text = source.secret("SESSILE_SEALING_KEY")?;
     SealingKeys::parse(&text).map_err(|bad| source.complain(format!("SESSILE_SEALING_KEY: {bad}"))).ok()
+}
+
+/// Where the keys come from that seal WhatsApp devices.
+#[derive(Debug, Clone)]
+pub enum SealingSource {
+    /// Configured.
+    Given(SealingKeys),
+    /// In development: kept in this file, and made there at the first start.
+    Kept(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+impl SealingSource {
+    /// The keys; `None` where there are none.
+    ///
+    /// # Errors
+    /// [`KeptError`] says what to do.
+    pub fn keys(&self, entropy: &dyn Entropy) -> Result<Option<SealingKeys>, KeptError> {
+        match self {
+            Self::Given(keys) => Ok(Some(keys.clone())),
+            Self::None => Ok(None),
+            Self::Kept(path) => {
+                let (secret, _) = keep(path, entropy)?;
+                let digest = Sha256::digest(secret.expose().as_bytes());
+                let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                Ok(SealingKeys::parse(&hex).ok())
+            }
+        }
+    }
+}
+
+pub(super) fn device_sealing(source: &Source, mode: Mode, data_dir: &Path) -> SealingSource {
+    // One that is there and cannot be read was complained about already, and must not be replaced.
+    let is_given =
+        ["SESSILE_SEALING_KEY", "SESSILE_SEALING_KEY_FILE"].iter().any(|name| source.get(name).is_some());
+    let given = source.secret("SESSILE_SEALING_KEY").and_then(|text| SealingKeys::parse(&text).ok());
+    match (given, mode) {
+        (Some(keys), _) => SealingSource::Given(keys),
+        (None, Mode::Development) if !is_given => SealingSource::Kept(data_dir.join("sealing-key")),
+        (None, _) => SealingSource::None,
+    }
 }
 
 pub(super) fn admin_token(source: &Source) -> Option<Secret> {

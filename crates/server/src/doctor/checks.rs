@@ -17,6 +17,8 @@ pub(super) async fn all(config: &Config) -> Vec<Finding> {
     findings.extend(store(config).await);
     findings.push(provider(config));
     findings.extend(super::money::all(config).await);
+    findings.extend(super::whatsapp::all(config).await);
+    findings.extend(super::generation::all(config).await);
     findings
 }
 

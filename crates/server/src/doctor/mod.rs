@@ -2,8 +2,10 @@
 //! fine says what to do.
 
 mod checks;
+mod generation;
 mod money;
 mod report;
+mod whatsapp;
 
 pub use report::{Finding, Report, Verdict};
 
@@ -16,7 +18,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Never for a finding; [`Stop`] when the report itself cannot be made.
 pub async fn run(env: &BTreeMap<String, String>, overrides: &Overrides, json: bool) -> Result<Exit, Stop> {
-    let report = examine(env, overrides).await;
+    let report = Box::pin(examine(env, overrides)).await;
     if json {
         let text = serde_json::to_string_pretty(&report).map_err(|error| Stop::failed(error.to_string()))?;
         println!("{text}");

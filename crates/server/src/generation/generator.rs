@@ -5,7 +5,7 @@
 
 use super::listening::Listening;
 use async_trait::async_trait;
-use sessile_core::generation::{Asked, CALL_TIMEOUT, Called, Generator, Order, Seen};
+use sessile_core::generation::{Asked, Called, Generator, Order, Seen};
 use sessile_core::{Clock, Timestamp};
 use sessile_providers::superduperai::{
     Client, GENERATION_CONFIG, GenerateError, GenerateVideo, ReadError, Verdict,
@@ -22,13 +22,20 @@ pub(crate) struct VideoMaker {
     client: Client,
     clock: Arc<dyn Clock>,
     settled_after: Duration,
+    call_timeout: Duration,
     listening: Listening,
 }
 
 impl VideoMaker {
     /// `settled_after`: how long after a call its absence means that it was not taken.
-    pub(crate) fn new(client: Client, clock: Arc<dyn Clock>, settled_after: Duration) -> Self {
-        Self { listening: Listening::to(client.clone()), client, clock, settled_after }
+    /// `call_timeout`: how long one call may take.
+    pub(crate) fn new(
+        client: Client,
+        clock: Arc<dyn Clock>,
+        settled_after: Duration,
+        call_timeout: Duration,
+    ) -> Self {
+        Self { listening: Listening::to(client.clone()), client, clock, settled_after, call_timeout }
     }
 
     /// Whether the last call can no longer be on its way. One that nobody knows the time of may be.
@@ -53,7 +60,7 @@ impl Generator for VideoMaker {
             seed: order.seed,
             generation_config: GENERATION_CONFIG.to_owned(),
         };
-        match timeout(CALL_TIMEOUT, self.client.generate_video(&video)).await {
+        match timeout(self.call_timeout, self.client.generate_video(&video)).await {
             Ok(Ok(file)) => Called::Accepted { file_id: file.id },
             Ok(Err(error)) => called(&error),
             Err(_) => Called::Unknown,
@@ -62,7 +69,7 @@ impl Generator for VideoMaker {
 
     async fn ask(&self, order: &Order) -> Asked {
         let asked_at = self.clock.now();
-        match timeout(CALL_TIMEOUT, self.client.find(order.seed)).await {
+        match timeout(self.call_timeout, self.client.find(order.seed)).await {
             Ok(Ok(Some(file))) => Asked::Found { file_id: file.id },
             Ok(Ok(None)) if self.is_settled(order, asked_at) => Asked::Absent,
             Ok(Ok(None)) | Err(_) => Asked::Unknown,
@@ -74,7 +81,7 @@ impl Generator for VideoMaker {
     }
 
     async fn look(&self, file_id: &str) -> Seen {
-        let seen = match timeout(CALL_TIMEOUT, self.client.file(file_id)).await {
+        let seen = match timeout(self.call_timeout, self.client.file(file_id)).await {
             Ok(Ok(file)) => match file.verdict() {
                 Verdict::Done { url } => Seen::Done { url },
                 Verdict::Failed { message } => Seen::Failed { message: sentence(&message) },

@@ -78,7 +78,9 @@ impl GenerationParts {
         let stripe = stripe_of(&settings.stripe)?;
         let generator = generator_of(&settings.generator)?;
         let jobs = match store {
-            Some(store) => Ok(Generations::new(store, clock.clone(), entropy.clone())),
+            Some(store) => {
+                Ok(Generations::new(store, clock.clone(), entropy.clone()).with_lease(settings.lease))
+            }
             None if settings.is_wanted() => Err(NO_STORE.to_owned()),
             None => Err(stripe.as_ref().err().cloned().unwrap_or_default()),
         };

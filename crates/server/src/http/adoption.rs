@@ -28,16 +28,29 @@ pub(crate) async fn adopt(State(app): State<App>, request: Request, next: Next) 
 
 /// Whether the guest is a user now. What could not be bound yet stays reachable by the cookie, which then stays too.
 async fn bind(app: &App, guest: &GuestHash, session: Option<&Session>) -> bool {
-    let (Some(user), Ok(money)) = (session.and_then(Session::user), &app.money.kinds) else { return false };
-    match money.checkouts.adopt(guest, &user).await {
-        Ok(()) => {
+    let Some(user) = session.and_then(Session::user) else { return false };
+    let checkouts = async {
+        match &app.money.kinds {
+            Ok(money) => money.checkouts.adopt(guest, &user).await.map(Some),
+            Err(_) => Ok(None),
+        }
+    };
+    let jobs = async {
+        match &app.generation.jobs {
+            Ok(jobs) => jobs.adopt(guest, &user).await.map(|_| Some(())),
+            Err(_) => Ok(None),
+        }
+    };
+    match tokio::join!(checkouts, jobs) {
+        (Ok(None), Ok(None)) => false,
+        (Ok(_), Ok(_)) => {
             tracing::info!(guest = guest.fingerprint(), user_id = user.as_str(), "a guest signed in");
             true
         }
-        Err(error) => {
+        (Err(error), _) | (_, Err(error)) => {
             tracing::warn!(
                 error = crate::stores::reason_of(&error),
-                "a guest's checkouts could not be bound to the user yet"
+                "what a guest owns could not be bound to the user yet"
             );
             false
         }

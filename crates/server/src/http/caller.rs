@@ -120,7 +120,7 @@ pub(crate) async fn operator_only(State(app): State<App>, request: Request, next
 }
 
 /// A bearer token is the operator's or a backend's; one that is neither is refused, never taken for a guest.
-fn by_token(headers: &HeaderMap, app: &App) -> Result<Option<Caller>, Problem> {
+pub(crate) fn by_token(headers: &HeaderMap, app: &App) -> Result<Option<Caller>, Problem> {
     let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Problem::unknown_token())?;
     let (scheme, token) = text.split_once(' ').ok_or_else(Problem::unknown_token)?;

@@ -225,7 +225,9 @@ pub(crate) async fn recover(State(app): State<App>, Asker(caller): Asker, Input(
     let money = money(&app).map_err(problem)?;
     let recovered = continued(money, &caller, body).await;
     tell_recovery(&caller, &recovered);
+    app.watch.recovery_tried();
     let Recovered { checkout, price_before } = recovered.map_err(refused)?;
+    app.watch.recovery_succeeded();
     let mut body = json!({
         "sessionId": checkout.id,
         "recovered": true,

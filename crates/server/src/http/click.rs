@@ -107,8 +107,9 @@ async fn heard(money: &Money, message: &Message, body: &[u8]) -> Result<Option<A
         Action::Prepare => ProviderStep::Prepare,
         Action::Complete { prepare_id } => ProviderStep::Complete(prepare_id.and_then(PrepareId::new)),
     };
-    // Behind the order: an operator finds a payment's messages together, and so does the index.
-    let digest = format!("{}.{}", order.as_str(), URL_SAFE_NO_PAD.encode(Sha256::digest(body)));
+    // Behind the attempt, which CLICK counts up: an operator finds its messages together, and what comes together lies
+    // together in the index.
+    let digest = format!("{:019}.{}", message.click_trans_id, URL_SAFE_NO_PAD.encode(Sha256::digest(body)));
     let message = ProviderMessage {
         order,
         trans: TransId(message.click_trans_id),

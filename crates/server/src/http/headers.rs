@@ -1,5 +1,5 @@
-//! Headers that every answer carries. Only the wizard's pages run a script, a file of ours; no page runs one that
-//! stands in it, so the policy has no hash to keep up to date.
+//! Headers that every answer carries. Where a page runs a script it is a file of ours; no page runs one that stands in
+//! it, so the policy has no hash to keep up to date.
 
 use crate::config::Config;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ pub(crate) struct Policies {
     plain: HeaderValue,
     scripted: HeaderValue,
     videos: HeaderValue,
+    operated: HeaderValue,
 }
 
 /// Marks an answer whose page runs our script and plays what the video service made.
@@ -35,6 +36,17 @@ pub(crate) struct Scripted;
 pub(crate) fn scripted(page: impl IntoResponse) -> Response {
     let mut response = ([(CACHE_CONTROL, "no-store")], page).into_response();
     response.extensions_mut().insert(Scripted);
+    response
+}
+
+/// Marks an answer that is the operator's: with our script, framed by nobody.
+#[derive(Clone, Copy)]
+struct Operated;
+
+/// An answer for the operator, for nobody else to keep.
+pub(crate) fn operated(answer: impl IntoResponse) -> Response {
+    let mut response = ([(CACHE_CONTROL, "no-store")], answer).into_response();
+    response.extensions_mut().insert(Operated);
     response
 }
 
@@ -63,12 +75,18 @@ pub(crate) fn policies_for(config: &Config) -> Policies {
         plain: policy(""),
         scripted: policy("script-src 'self'; connect-src 'self'; "),
         videos: policy(&videos),
+        operated: HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
     }
 }
 
 pub(crate) fn protect(response: &mut Response, policies: &Policies) {
     let extensions = response.extensions();
-    let policy = if extensions.get::<WithVideos>().is_some() {
+    let policy = if extensions.get::<Operated>().is_some() {
+        &policies.operated
+    } else if extensions.get::<WithVideos>().is_some() {
         &policies.videos
     } else if extensions.get::<Scripted>().is_some() {
         &policies.scripted

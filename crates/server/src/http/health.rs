@@ -19,29 +19,48 @@ pub(crate) async fn alive(State(app): State<App>) -> impl IntoResponse {
     (NO_STORE, Json(json!({ "status": "ok", "timestamp": app.clock.now().to_iso8601() })))
 }
 
-/// `GET /readyz`: 503 only when it cannot serve; a fallback that stands in is `degraded`, with the reason.
+/// `GET /readyz`: 503 only when it cannot serve. A fallback that stands in, or a store of paid jobs that is away, is
+/// `degraded`, with the reason.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     let store = app.sessions.logins().store();
-    let answer = match tokio::time::timeout(READY_TIMEOUT, store.ping()).await {
-        Ok(answer) => answer,
-        Err(elapsed) => Err(StoreError::unavailable(elapsed)),
-    };
+    let (answer, jobs) = tokio::join!(in_time(store.ping()), jobs(&app));
     let info = store.info();
     let about = |status: &str, why: Value| {
         let persistent = info.persistence == sessile_core::login::Persistence::Durable;
         let store = json!({ "engine": info.engine, "persistent": persistent });
-        Json(
-            json!({ "status": status, "why": why, "store": store, "timestamp": app.clock.now().to_iso8601() }),
-        )
+        let mut about = json!({ "status": status, "why": why, "store": store, "timestamp": app.clock.now().to_iso8601() });
+        if let Some(jobs) = &jobs {
+            let status = if jobs.is_ok() { "ready" } else { "unavailable" };
+            about["generation"] = json!({ "status": status });
+        }
+        Json(about)
     };
-    match (answer, &info.degraded) {
-        (_, Some(why)) => (NO_STORE, about("degraded", json!(why))).into_response(),
-        (Ok(()), None) => (NO_STORE, about("ready", Value::Null)).into_response(),
-        (Err(error), None) => {
+    match (answer, &info.degraded, &jobs) {
+        (Err(error), None, _) => {
             tracing::warn!(error = reason_of(&error), "not ready: session storage did not answer");
             let why = json!("session storage did not answer");
             (StatusCode::SERVICE_UNAVAILABLE, NO_STORE, about("unavailable", why)).into_response()
         }
+        (_, Some(why), _) => (NO_STORE, about("degraded", json!(why))).into_response(),
+        (Ok(()), None, Some(Err(error))) => {
+            tracing::warn!(error = reason_of(error), "the store of generation sessions did not answer");
+            let why = json!("the store of generation sessions did not answer");
+            (NO_STORE, about("degraded", why)).into_response()
+        }
+        (Ok(()), None, Some(Ok(())) | None) => (NO_STORE, about("ready", Value::Null)).into_response(),
+    }
+}
+
+/// Whether the store of paid jobs answers; `None` where none are kept.
+async fn jobs(app: &App) -> Option<Result<(), StoreError>> {
+    let jobs = app.generation.jobs.as_ref().ok()?;
+    Some(in_time(jobs.store().ping()).await)
+}
+
+async fn in_time(ping: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
+    match tokio::time::timeout(READY_TIMEOUT, ping).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(StoreError::unavailable(elapsed)),
     }
 }
 

@@ -17,7 +17,7 @@ mod input;
 mod intake;
 mod logout;
 mod me;
-mod missing;
+pub(crate) mod missing;
 mod pages;
 mod payment;
 mod problem;
@@ -27,14 +27,16 @@ mod sign_in;
 mod som;
 mod stripe;
 mod throttle;
-mod v1;
+pub(crate) mod v1;
 mod visit;
 mod waiting;
+pub(crate) mod whatsapp;
 mod wizard;
 
 pub(crate) use generation::PROMPT_PATH;
 pub use problem::PROBLEM_CODES;
-pub(crate) use throttle::Throttle;
+pub(crate) use problem::Problem;
+pub(crate) use throttle::{COUPON_TRIES, OPERATOR_TRIES, Origin, Throttle};
 pub(crate) use waiting::Waiting;
 
 use crate::app::App;
@@ -62,6 +64,7 @@ pub fn router(app: App) -> Router {
         .route("/api/sessions/revoke-others", post(devices::revoke_others))
         .merge(shop())
         .merge(generation::routes(&app))
+        .merge(whatsapp::routes())
         .merge(v1::shared())
         .merge(v1::generations::routes());
     if app.is_development() {
@@ -83,12 +86,15 @@ pub fn router(app: App) -> Router {
         .route("/assets/sessile.css", get(pages::style))
         .route("/assets/wizard.js", get(pages::script))
         .route("/assets/generation.js", get(generation::script))
+        .route("/assets/whatsapp.js", get(whatsapp::script))
         .route("/api/webhooks/stripe", post(stripe::webhook))
         .route("/api/click/prepare", post(click::prepare))
         .route("/api/click/complete", post(click::complete))
         .route("/api/click/pay", post(click::pay))
         .route(payment::RETURN_PATH, get(payment::back))
         .merge(v1::admin(&app))
+        .merge(crate::admin::routes(&app))
+        .merge(generation::open_routes())
         .merge(visitors)
         .fallback(missing::route)
         .method_not_allowed_fallback(missing::method)

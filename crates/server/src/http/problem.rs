@@ -96,6 +96,22 @@ impl Problem {
         )
     }
 
+    /// The store of login sessions did not answer an operator.
+    pub(crate) fn logins_unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "storage_unavailable",
+            "Session storage is unavailable",
+            "The store of login sessions did not answer, so it is not known whether the change is stored.",
+            "Try again; repeating is safe.",
+        )
+    }
+
+    /// For pages: status, title, what happened, what to do.
+    pub(crate) fn told(&self) -> (StatusCode, &'static str, &str, &'static str) {
+        (self.status, self.title, &self.detail, self.remedy)
+    }
+
     pub(crate) fn unknown_token() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,

@@ -1,10 +1,13 @@
-//! How often coupon codes may be tried: each address and each buyer has a bucket of tries that refills steadily.
+//! How often something may be tried that could be guessed - coupon codes, the operator's token: each address and each
+//! buyer has a bucket of tries that refills steadily.
 //!
 //! Kept in this process alone: with N processes a guesser has N times the tries, which is still few. The map is
 //! bounded; when it is full, those who were quiet longest are forgotten first. Trusted backends are not held up: they
 //! speak for many buyers from one address.
 
-use crate::limits::{COUPON_TRIES_BURST, COUPON_TRY_EVERY, THROTTLED_MAX};
+use crate::limits::{
+    COUPON_TRIES_BURST, COUPON_TRY_EVERY, OPERATOR_TRIES_BURST, OPERATOR_TRY_EVERY, THROTTLED_MAX,
+};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
@@ -17,9 +20,24 @@ use std::time::Duration;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// How many tries a bucket holds, and how long one takes to come back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) burst: u32,
+    pub(crate) every: Duration,
+}
+
+/// Coupon codes.
+pub(crate) const COUPON_TRIES: Pace = Pace { burst: COUPON_TRIES_BURST, every: COUPON_TRY_EVERY };
+/// The operator's token.
+pub(crate) const OPERATOR_TRIES: Pace = Pace { burst: OPERATOR_TRIES_BURST, every: OPERATOR_TRY_EVERY };
+
 /// The buckets.
-#[derive(Debug, Default)]
-pub(crate) struct Throttle(Mutex<Generations>);
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    pace: Pace,
+    buckets: Mutex<Generations>,
+}
 
 /// Two halves of the map: what was used lately, and what was used before that.
 #[derive(Debug, Default)]
@@ -47,6 +65,10 @@ impl TooMany {
 }
 
 impl Throttle {
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self { pace, buckets: Mutex::default() }
+    }
+
     /// Takes one try from every bucket of whoever asks, or none of them.
     pub(crate) fn take(&self, from: Origin, caller: &Caller, now: Timestamp) -> Result<(), TooMany> {
         let Caller::Browser(Owner { user, guest }) = caller else { return Ok(()) };
@@ -57,8 +79,9 @@ impl Throttle {
             .chain(user.clone().map(Key::User))
             .chain(guest.clone().map(Key::Guest))
             .collect();
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let slack = COUPON_TRY_EVERY * (COUPON_TRIES_BURST - 1);
+        let Pace { burst, every } = self.pace;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let slack = every * (burst - 1);
         // A bucket is the moment at which it will be full again.
         let full_at: Vec<Timestamp> = keys.iter().map(|key| buckets.full_at(key).max(now)).collect();
         let wait = full_at.iter().map(|full| full.since(now)).max().unwrap_or_default();
@@ -66,7 +89,7 @@ impl Throttle {
             return Err(TooMany(wait.saturating_sub(slack)));
         }
         for (key, full) in keys.into_iter().zip(full_at) {
-            buckets.put(key, full.plus(COUPON_TRY_EVERY));
+            buckets.put(key, full.plus(every));
         }
         Ok(())
     }
@@ -134,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_bucket_empties_and_refills() {
-        let (throttle, now) = (Throttle::default(), Timestamp::from_unix_ms(1_000_000));
+        let (throttle, now) = (Throttle::new(COUPON_TRIES), Timestamp::from_unix_ms(1_000_000));
         for _ in 0..COUPON_TRIES_BURST {
             throttle.take(at("192.0.2.1"), &guest(), now).unwrap();
         }
@@ -146,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_buyer_cannot_walk_from_address_to_address() {
-        let (throttle, now) = (Throttle::default(), Timestamp::from_unix_ms(1_000_000));
+        let (throttle, now) = (Throttle::new(COUPON_TRIES), Timestamp::from_unix_ms(1_000_000));
         let ada = Caller::Browser(Owner::user(UserId::parse("ada").unwrap()));
         let answers: Vec<bool> = (0..=COUPON_TRIES_BURST)
             .map(|n| throttle.take(at(&format!("2001:db8:0:{n:x}::1")), &ada, now).is_ok())
@@ -158,12 +181,12 @@ mod tests {
 
     #[test]
     fn the_map_is_bounded() {
-        let (throttle, now) = (Throttle::default(), Timestamp::from_unix_ms(1_000_000));
+        let (throttle, now) = (Throttle::new(COUPON_TRIES), Timestamp::from_unix_ms(1_000_000));
         for n in 0..u32::try_from(THROTTLED_MAX).unwrap() * 3 {
             let address = IpAddr::from(std::net::Ipv4Addr::from(n));
             throttle.take(Origin(Some(address)), &guest(), now).unwrap();
         }
-        let buckets = throttle.0.lock().unwrap();
+        let buckets = throttle.buckets.lock().unwrap();
         assert!(buckets.young.len() + buckets.old.len() <= THROTTLED_MAX);
     }
 }

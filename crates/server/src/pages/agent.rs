@@ -31,7 +31,7 @@ const SYSTEMS: [(&str, &str); 8] = [
 /// Characters of an unknown agent that are shown.
 const CHARS_MAX: usize = 40;
 
-pub(super) fn readable(agent: &str) -> String {
+pub(crate) fn readable(agent: &str) -> String {
     let find = |list: &[(&str, &'static str)]| {
         list.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name)
     };

@@ -10,19 +10,11 @@
   if (!page) return;
 
   const CALL_MS = 30_000;
-  /** Between two questions, where there is no stream. */
+  /** Between two questions, where there is no stream; and where only an operator can change anything. */
   const ASK_MS = 3000;
+  const ASK_FAILED_MS = 8000;
   const DRAFT = 'sessile.prompt';
-  const STATES = {
-    planned: 'Waiting', calling: 'Ordering', asking: 'Ordering', running: 'Being made', done: 'Done', failed: 'Not made',
-  };
-  const WORDS = {
-    pending: ['Waiting for your payment', 'Stripe has not confirmed the payment yet. This page shows it within moments.'],
-    processing: ['Paid. Your videos are being made',
-      'This takes a few minutes. You can close this page and come back: its address stays good for 30 days.'],
-    completed: ['Your videos are ready', 'They can be watched and saved here.'],
-    error: ['This did not work', 'The videos could not be made. We have been told.'],
-  };
+  const COUNT = 'sessile.videos';
 
   const say = (text) => { page.querySelector('[data-say]').textContent = text; };
   const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
@@ -68,15 +60,18 @@
     const form = page.querySelector('[data-form]');
     const field = form.elements.prompt;
     const button = form.querySelector('[type=submit]');
+    const count = form.elements.quantity;
     const keep = () => {
       try {
+        sessionStorage.setItem(COUNT, count.value);
         sessionStorage.setItem(DRAFT, field.value);
       } catch {
         // A browser that keeps nothing, or not so much: the page itself still has it.
       }
     };
     field.value ||= sessionStorage.getItem(DRAFT) ?? '';
-    field.addEventListener('input', keep);
+    count.value = sessionStorage.getItem(COUNT) ?? count.value;
+    form.addEventListener('input', keep);
     form.addEventListener('submit', async (event) => {
       event.preventDefault();
       if (button.disabled) return;
@@ -95,12 +90,21 @@
 
   const isOver = ({ status }) => status === 'completed' || status === 'error';
 
-  function showVideo(row, file) {
+  /** How a job stands, by the names that the page has words for. */
+  function outcomeOf({ status, videoCount, files = [] }) {
+    if (status !== 'error') return videoCount ? status : 'unknown';
+    const failed = files.filter((file) => file.status === 'failed').length;
+    if (failed === 0) return 'nothing';
+    if (failed === files.length) return 'all-failed';
+    return failed === 1 ? 'one-failed' : 'some-failed';
+  }
+
+  function showVideo(row, file, states) {
     const put = (name, text) => { if (row.querySelector(name).textContent !== text) row.querySelector(name).textContent = text; };
-    put('[data-state]', STATES[file.status] ?? file.status);
+    put('[data-state]', states.get(file.status) ?? file.status);
     const bar = row.querySelector('progress');
     bar.value = file.progress;
-    bar.hidden = file.status === 'done';
+    bar.hidden = file.status === 'done' || file.status === 'failed';
     const video = row.querySelector('video');
     if (file.url && video.getAttribute('src') !== file.url) {
       video.src = file.url;
@@ -111,33 +115,38 @@
   }
 
   function show(job) {
-    const rows = page.querySelectorAll('[data-video]');
+    const list = page.querySelector('[data-videos]');
     // What this page was made without: its rows and the prompt come with a new one.
-    if (rows.length === 0 && job.videoCount) {
+    if (!list && job.videoCount) {
       location.reload();
       return;
     }
-    (job.files ?? []).forEach((file, index) => { if (rows[index]) showVideo(rows[index], file); });
-    if (job.status === page.dataset.status || (job.status === 'pending' && page.dataset.status === 'unknown')) return;
-    page.dataset.status = job.status;
-    const [heading, sentence] = WORDS[job.status] ?? WORDS.pending;
+    const { outcomes, states } = JSON.parse(page.dataset.words);
+    const names = new Map(states);
+    (job.files ?? []).forEach((file, at) => { if (list?.children[at]) showVideo(list.children[at], file, names); });
+    if (list) list.hidden = !job.files?.length;
+    const outcome = outcomeOf(job);
+    if (outcome === page.dataset.outcome) return;
+    page.dataset.outcome = outcome;
+    const { sign, heading, sentence } = outcomes[outcome];
     page.querySelector('[data-heading]').textContent = heading;
-    page.querySelector('[data-sentence]').textContent = job.error ?? sentence;
-    const sign = { error: 'failed' }[job.status] ?? job.status;
-    page.querySelector('[data-outcome]').className = `outcome ${sign}`;
+    page.querySelector('[data-sentence]').textContent = (outcome === 'nothing' && job.error) || sentence;
+    page.querySelector('[data-sign]').className = `outcome ${sign}`;
     document.title = `${heading} · Sessile`;
     say(`${heading}.`);
   }
 
-  async function ask(address) {
-    for (;;) {
-      await pause(ASK_MS);
+  /** Asks again and again. A job that failed may be retried, sooner or later: it is asked for less often. */
+  async function ask(address, status) {
+    while (status !== 'completed') {
+      await pause(status === 'error' ? ASK_FAILED_MS : ASK_MS);
+      if (document.hidden) continue;
       try {
         const answer = await fetch(address, { signal: AbortSignal.timeout(CALL_MS) });
         if (answer.ok) {
           const job = await answer.json();
           show(job);
-          if (isOver(job)) return;
+          ({ status } = job);
         }
       } catch {
         // The server is away for a moment; the job is not.
@@ -146,17 +155,24 @@
   }
 
   function videos() {
-    if (['completed', 'error'].includes(page.dataset.status)) return;
+    const { outcome } = page.dataset;
     const address = `/api/webhook-status/${encodeURIComponent(page.dataset.id)}`;
+    if (outcome === 'completed') return;
+    if (outcome === 'nothing' || outcome.endsWith('failed')) {
+      ask(address, 'error');
+      return;
+    }
     const stream = new EventSource(`${address}/events`);
     stream.addEventListener('message', (event) => {
       const job = JSON.parse(event.data);
       show(job);
-      if (isOver(job)) stream.close();
+      if (!isOver(job)) return;
+      stream.close();
+      ask(address, job.status);
     });
     // A stream that only broke comes back by itself; one that was refused does not.
     stream.addEventListener('error', () => {
-      if (stream.readyState === EventSource.CLOSED) ask(address);
+      if (stream.readyState === EventSource.CLOSED) ask(address, 'pending');
     });
   }
 

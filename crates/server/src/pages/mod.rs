@@ -5,13 +5,15 @@ mod agent;
 mod checkout;
 mod dashboard;
 mod generation;
-mod moment;
+pub(crate) mod moment;
 mod notices;
 mod payment;
 mod price;
 mod purchases;
+mod whatsapp;
 mod wizard;
 
+pub(crate) use agent::readable as device_name;
 pub(crate) use checkout::{Gone, Summary, checkout, gone};
 pub(crate) use dashboard::{Dashboard, dashboard};
 pub(crate) use generation::{PromptView, VideosView, prompt, videos};
@@ -19,6 +21,7 @@ pub(crate) use notices::{Landing, away, landing, not_configured, not_found, not_
 pub(crate) use payment::{PaymentView, payment};
 pub(crate) use price::price_text;
 pub(crate) use purchases::{Purchase, Purchases};
+pub(crate) use whatsapp::whatsapp;
 pub(crate) use wizard::{Visitor, add, lines, packages};
 
 use maud::{DOCTYPE, Markup, html};
@@ -30,16 +33,22 @@ pub(crate) const STYLE: &str = include_str!("style.css");
 pub(crate) const SCRIPT: &str = include_str!("wizard.js");
 /// The script of paid jobs, compiled in.
 pub(crate) const GENERATION_SCRIPT: &str = include_str!("generation.js");
+/// The script of WhatsApp devices, compiled in.
+pub(crate) const WHATSAPP_SCRIPT: &str = include_str!("whatsapp.js");
+
+/// The sign in the tab.
+pub(crate) const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='9' fill='%230f766e'/%3E%3Cpath d='M16 7v18M9 12l7-5 7 5M9 25h14' stroke='white' stroke-width='2.6' fill='none' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";
 
 /// An address that names its content, so that it may be kept for ever.
-fn address_of(path: &str, text: &str) -> String {
+pub(crate) fn address_of(path: &str, text: &str) -> String {
     use sha2::Digest as _;
     let digest = sha2::Sha256::digest(text.as_bytes());
     let hex: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{path}?v={hex}")
 }
 
-static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| address_of("/assets/sessile.css", STYLE));
+pub(crate) static STYLE_ADDRESS: LazyLock<String> =
+    LazyLock::new(|| address_of("/assets/sessile.css", STYLE));
 static SCRIPT_ADDRESS: LazyLock<String> = LazyLock::new(|| address_of("/assets/wizard.js", SCRIPT));
 
 /// The frame of every page. `corner` stands at the top right.
@@ -62,7 +71,7 @@ fn document(title: &str, corner: &Markup, content: &Markup, script: Option<&str>
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Sessile" }
                 link rel="stylesheet" href=(*STYLE_ADDRESS);
-                link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='9' fill='%230f766e'/%3E%3Cpath d='M16 7v18M9 12l7-5 7 5M9 25h14' stroke='white' stroke-width='2.6' fill='none' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";
+                link rel="icon" href=(ICON);
                 @if let Some(script) = script { script src=(script) defer {} }
             }
             body {

@@ -21,6 +21,7 @@ pub use reconcile::Asked;
 pub use sweep::Swept;
 pub(crate) use sweep::sweep;
 
+use crate::admin::Watch;
 use crate::app::App;
 use crate::config::Config;
 use crate::exit::Stop;
@@ -52,6 +53,7 @@ struct Parts {
     supabase: Option<supabase::Admin>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    watch: Arc<Watch>,
 }
 
 impl Workers {
@@ -77,6 +79,7 @@ impl Workers {
             supabase: supabase.transpose().map_err(unusable)?,
             clock: app.clock.clone(),
             entropy: app.entropy.clone(),
+            watch: app.watch.clone(),
         }))))
     }
 
@@ -129,9 +132,10 @@ impl Background {
     /// [`Stop`] names the setting that is wrong.
     pub(crate) fn start(config: &Config, stores: &Stores, app: &App) -> Result<Self, Stop> {
         let money = Workers::new(config, app)?;
-        let (clock, entropy) = (app.clock.clone(), app.entropy.clone());
+        let entropy = app.entropy.clone();
         let others = vec![
-            tokio::spawn(sweeper::run(stores.logins.clone(), clock, entropy, config.prune_interval)),
+            tokio::spawn(sweeper::run(app.clone(), entropy, config.prune_interval)),
+            tokio::spawn(app.watch.clone().run()),
             tokio::spawn(stores.drain_users()),
         ];
         let generation = GenerationWorkers::new(app);

@@ -77,6 +77,7 @@ pub(super) async fn rounds<R>(
         pause = match done.map_err(StoreError::unavailable).flatten() {
             Ok(next) => {
                 complaints.over();
+                round_done(pace.worker);
                 if next == Next::AtOnce { Duration::ZERO } else { jittered(pace.every, &*workers.0.entropy) }
             }
             Err(error) => {
@@ -85,6 +86,11 @@ pub(super) async fn rounds<R>(
             }
         };
     }
+}
+
+/// A worker has finished a round.
+pub(super) fn round_done(worker: &'static str) {
+    metrics::counter!(telemetry::WORKER_ROUNDS, "worker" => worker).increment(1);
 }
 
 /// Says that a worker fails, and not every time.

@@ -3,7 +3,9 @@
 
 use super::Workers;
 use super::pace::{Next, Pace, Stopping, rounds};
+use crate::admin::SweepRun;
 use crate::money::Money;
+use crate::stores::reason_of;
 use crate::telemetry;
 use sessile_core::StoreError;
 use std::time::Duration;
@@ -36,6 +38,14 @@ impl Swept {
         *self == Self::default()
     }
 
+    fn told(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("payments expired", self.payments_expired),
+            ("checkouts expired", self.checkouts_expired),
+            ("checkouts removed", self.checkouts_removed),
+        ]
+    }
+
     fn add(&mut self, other: Self) {
         self.payments_expired += other.payments_expired;
         self.checkouts_expired += other.checkouts_expired;
@@ -58,7 +68,15 @@ impl Workers {
     /// # Errors
     /// [`StoreError`]; what was swept before stays swept.
     pub async fn sweep_due(&self) -> Result<Swept, StoreError> {
-        sweep(&self.0.money).await
+        let began = Instant::now();
+        let swept = sweep(&self.0.money).await;
+        self.0.watch.swept(SweepRun {
+            what: "Checkouts and payments",
+            at: self.0.clock.now(),
+            took: began.elapsed(),
+            outcome: swept.as_ref().map(Swept::told).map_err(reason_of),
+        });
+        swept
     }
 }
 

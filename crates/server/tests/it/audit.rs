@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use sessile_core::checkout::{CheckoutId, Owner};
 use sessile_core::ledger::{
     AuditHead, AuditRow, Books, Broken, Census, Cursor, Due, EffectRow, EffectState, Kind, LedgerStore, Page,
-    PaymentFilter, Reads, Record, RecordKey, Retry, Work,
+    PaymentFilter, PaymentKey, Reads, Record, RecordKey, Retry, Work,
 };
 use sessile_core::money::Minor;
 use sessile_core::{StoreError, Timestamp};
@@ -52,6 +52,10 @@ impl LedgerStore for Changed {
         self.ledger.owner_of(checkout).await
     }
 
+    async fn payer_of(&self, payment: &PaymentKey) -> Result<Option<Owner>, StoreError> {
+        self.ledger.payer_of(payment).await
+    }
+
     async fn due(&self, due: Due, now: Timestamp, limit: usize) -> Result<Vec<RecordKey>, StoreError> {
         self.ledger.due(due, now, limit).await
     }
@@ -64,7 +68,7 @@ impl LedgerStore for Changed {
         limit: usize,
     ) -> Result<Page<Record>, StoreError> {
         let page = self.ledger.page(kind, filter, after, limit).await?;
-        Ok(Page { rows: (self.rows)(page.rows), next: page.next })
+        Ok(Page { rows: (self.rows)(page.rows), ..page })
     }
 
     async fn census(&self, now: Timestamp) -> Result<Census, StoreError> {

@@ -1,6 +1,6 @@
 //! Paid jobs from the prompt to the video, through HTTP, with a stand-in Stripe and a stand-in SuperDuperAI.
 
-use crate::generation_world::{EXTRA, Fault, PATIENCE, RETIRED, SINGLE, Studio, until};
+use crate::generation_world::{EXTRA, PATIENCE, RETIRED, SINGLE, Studio, until};
 use crate::shop::Said;
 use crate::world::{Browser, World};
 use reqwest::Method;
@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use serde_json::{Value, json};
 use sessile_core::generation::{GENERATION_LIFETIME, GenerationKey, PROMPT_BYTES_MAX};
 use sessile_core::{Clock as _, SystemClock};
-use sessile_sandbox::stripe::{Misbehaviour, PayWith, SessionStatus, Switch};
+use sessile_sandbox::stripe::{Misbehaviour, PayWith, Switch};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_prompt_to_videos_that_play() {
@@ -36,7 +36,9 @@ async fn from_the_prompt_to_videos_that_play() {
     assert_eq!((&raw["type"], &raw["video_generation"]["prompt"]), (&json!("video"), &json!(prompt)));
     let page = studio.get(&format!("/en/payment-success/{id}")).await;
     assert!(
-        page.status == 200 && page.text.contains("<video") && page.text.contains("Your videos are ready")
+        page.status == 200
+            && page.text.contains("<video")
+            && page.text.contains("data-outcome=\"completed\"")
     );
 }
 
@@ -159,40 +161,6 @@ async fn bad_input_has_a_sentence_and_charges_nothing() {
     assert_eq!(studio.post("/api/create-checkout", &back).await.status, 200);
     let session = studio.stripe().sessions().pop().unwrap();
     assert_eq!(session.success_redirect(), format!("{}/thanks/{}", studio.home, session.id));
-}
-
-/// The store goes away at its N-th call, before or after carrying it out: whatever happens, a payment page that a buyer
-/// could have been sent to has its record.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_crash_order_leaves_a_page_that_can_be_paid_without_a_record() {
-    for number in 1..6 {
-        for fault in [Fault::Before(number), Fault::After(number)] {
-            let studio = Studio::begin(&[], Some(fault)).await;
-            let body = json!({ "priceId": SINGLE, "prompt": "a cat" });
-            let said = studio.post("/api/create-checkout", &body).await;
-            let sessions = studio.stripe().sessions();
-            let jobs = studio.store.recent(None, 10).await.unwrap();
-            match said.status {
-                200 => {
-                    let id = said.json()["sessionId"].as_str().unwrap().to_owned();
-                    assert_eq!(studio.job(&id).await.prompt, "a cat", "{fault:?}");
-                }
-                _ => {
-                    said.is(500, &json!({ "error": "Failed to create checkout session" }));
-                    let open =
-                        sessions.iter().filter(|session| session.status == SessionStatus::Open).count();
-                    assert_eq!(open, 0, "{fault:?}: a page is open that nobody answers for");
-                }
-            }
-            for session in &sessions {
-                let own = session.client_reference_id.clone().unwrap();
-                assert!(
-                    jobs.iter().any(|job| job.own().id.as_str() == own),
-                    "{fault:?}: {own} has no record"
-                );
-            }
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

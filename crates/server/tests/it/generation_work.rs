@@ -76,7 +76,7 @@ async fn a_failure_is_a_sentence_and_the_operator_retries_it() {
     let sentence = "The video service could not make this video: The prompt shows a trademark.";
     assert_eq!(failed["error"], json!(sentence));
     let page = studio.get(&format!("/en/payment-success/{id}")).await;
-    assert!(page.text.contains(sentence) && page.text.contains("This did not work"));
+    assert!(page.text.contains(sentence) && page.text.contains("data-outcome=\"one-failed\""));
     assert_eq!(studio.job(&id).await.own().refund, Refund::Due);
     let done: Vec<&Value> =
         failed["files"].as_array().unwrap().iter().filter(|file| file["status"] == "done").collect();

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sessile_core::generation::{
-    Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent, StripeSessionId, Tidied,
+    Generation, GenerationId, GenerationKey, GenerationStore, Kept, KeptEvent, Mark, StripeSessionId, Tally,
+    Tidied,
 };
 use sessile_core::{OsEntropy, StoreError, SystemClock, Timestamp};
 use sessile_sandbox::stripe::{Price, StripeConfig, StripeControl};
@@ -36,8 +37,16 @@ pub(crate) const RETIRED: &str = "price_retired";
 /// Which call of the store does not answer, and whether it was carried out all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// From that call on the store is away for good, as for a process that dies there.
     Before(usize),
+    /// The same, and that call was carried out.
     After(usize),
+    /// That call only.
+    BeforeOnce(usize),
+    /// That call only, and it was carried out.
+    AfterOnce(usize),
+    /// These calls only, the first and the last of them too.
+    Between(usize, usize),
 }
 
 pub(crate) struct Studio {
@@ -48,6 +57,7 @@ pub(crate) struct Studio {
     client: Client,
     sandbox: Sandbox,
     app: App,
+    calls: Arc<AtomicUsize>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -109,8 +119,9 @@ impl Studio {
             .generations
             .clone()
             .unwrap_or_else(|| Arc::new(sessile_store::generation::MemoryGenerations::default()));
+        let calls = Arc::new(AtomicUsize::new(0));
         if let (Some(fault), Some(store)) = (fault, stores.generations.clone()) {
-            stores.generations = Some(Arc::new(Faulty { store, fault, calls: AtomicUsize::new(0) }));
+            stores.generations = Some(Arc::new(Faulty { store, fault, calls: calls.clone() }));
         }
         let app = App::new(&config, &stores, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -119,7 +130,17 @@ impl Studio {
             let _ = stopped.await;
             stopping.stop_waiting();
         }));
-        Self { home, store, folder, settings, client: client(), sandbox, app, _stop: stop }
+        Self { home, store, folder, settings, client: client(), sandbox, app, calls, _stop: stop }
+    }
+
+    /// Calls that a store which may be lost has had.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Counts as the worker does.
+    pub(crate) async fn count(&self) -> Tally {
+        GenerationWorkers::new(&self.app).unwrap().count().await.unwrap()
     }
 
     /// Workers as one process has them; they stop when they are dropped.
@@ -210,19 +231,21 @@ pub(crate) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
 struct Faulty {
     store: Arc<dyn GenerationStore>,
     fault: Fault,
-    calls: AtomicUsize,
+    calls: Arc<AtomicUsize>,
 }
 
 impl Faulty {
     async fn run<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        // From that call on the store is away for good, as for a process that dies there.
+        let lost = || Err(StoreError::unavailable("fault"));
         match self.fault {
-            Fault::Before(at) if number >= at => Err(StoreError::unavailable("fault")),
-            Fault::After(at) if number > at => Err(StoreError::unavailable("fault")),
-            Fault::After(at) if number == at => {
+            Fault::Before(at) if number >= at => lost(),
+            Fault::After(at) if number > at => lost(),
+            Fault::BeforeOnce(at) if number == at => lost(),
+            Fault::Between(from, to) if (from..=to).contains(&number) => lost(),
+            Fault::After(at) | Fault::AfterOnce(at) if number == at => {
                 call.await?;
-                Err(StoreError::unavailable("fault"))
+                lost()
             }
             _ => call.await,
         }
@@ -288,6 +311,14 @@ impl GenerationStore for Faulty {
 
     async fn recent(&self, status: Option<&str>, limit: usize) -> Result<Vec<Generation>, StoreError> {
         self.run(self.store.recent(status, limit)).await
+    }
+
+    async fn marked(&self, mark: &Mark, now: Timestamp, limit: usize) -> Result<Vec<Generation>, StoreError> {
+        self.run(self.store.marked(mark, now, limit)).await
+    }
+
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError> {
+        self.run(self.store.tally(now)).await
     }
 
     async fn tidy(&self, now: Timestamp, batch: usize) -> Result<Tidied, StoreError> {

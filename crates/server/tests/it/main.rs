@@ -6,6 +6,7 @@
     reason = "a step of a test that fails must stop the test"
 )]
 
+mod admin;
 mod audit;
 mod checkout;
 mod click;
@@ -14,6 +15,8 @@ mod devices;
 mod engines;
 mod generation;
 mod generation_events;
+mod generation_faults;
+mod generation_operations;
 mod generation_work;
 mod generation_world;
 mod outage;

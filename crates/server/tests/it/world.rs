@@ -98,6 +98,11 @@ impl World {
         Self::open_shop(settings, clock, None).await
     }
 
+    /// A shop whose pages another origin may use.
+    pub(crate) async fn start_allowing(origin: &str) -> Self {
+        Self::shop(&[("SESSILE_ALLOWED_ORIGINS", origin)], Arc::new(SystemClock)).await
+    }
+
     /// The same, on a ledger that does not answer one call.
     pub(crate) async fn faulty_shop(fault: Fault) -> Self {
         Self::open_shop(&[], Arc::new(SystemClock), Some(fault)).await

@@ -24,6 +24,7 @@ use sessile_providers::stripe::{CheckoutSession, IdempotencyKey, NewSession, Str
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use url::Url;
 
 /// What Stripe's metadata calls us, as in the older application.
@@ -37,6 +38,13 @@ struct Wanted {
     new: NewGeneration,
     success_url: String,
     cancel_url: String,
+}
+
+/// A payment page that somebody may be sent to.
+struct Page {
+    own: GenerationId,
+    id: StripeSessionId,
+    url: String,
 }
 
 /// Before a body is read: so many at once, and no more.
@@ -54,10 +62,23 @@ pub(super) async fn create(
 ) -> Result<Response, Refused> {
     app.generation.sells().map_err(Refused::Missing)?;
     let wanted = wanted(&app, &buyer.caller, body)?;
-    let (jobs, stripe) = (jobs(&app)?, stripe(&app)?);
-    let opened = tokio::time::timeout(CREATE_CHECKOUT_TIMEOUT, open(jobs, stripe, wanted)).await;
-    let (id, url) = opened.map_err(|_| failed("it took too long"))??;
-    Ok(buyer.answer(ok(json!({ "sessionId": id, "url": url }))))
+    let (told, answer) = oneshot::channel();
+    // A caller that hangs up, or waits too long, does not stop it half-way.
+    tokio::spawn(carry_out(app, wanted, told));
+    let opened = tokio::time::timeout(CREATE_CHECKOUT_TIMEOUT, answer).await;
+    let page = opened.map_err(|_| failed("it took too long"))?.map_err(|_| failed("it was given up"))??;
+    Ok(buyer.answer(ok(json!({ "sessionId": page.id.as_str(), "url": page.url }))))
+}
+
+/// Opens a page and tells the caller; one that nobody waits for any more is closed.
+async fn carry_out(app: App, wanted: Wanted, told: oneshot::Sender<Result<Page, Refused>>) {
+    let (jobs, stripe) = match (jobs(&app), stripe(&app)) {
+        (Ok(jobs), Ok(stripe)) => (jobs, stripe),
+        (Err(refused), _) | (_, Err(refused)) => return drop(told.send(Err(refused))),
+    };
+    if let Err(Ok(page)) = told.send(open(jobs, stripe, wanted).await) {
+        expire(stripe, &page.own, &page.id).await;
+    }
 }
 
 fn bad(error: impl Into<Cow<'static, str>>) -> Refused {
@@ -132,8 +153,7 @@ fn may_return_to(text: &str, origins: &[String]) -> bool {
     bare && origins.contains(&url.origin().ascii_serialization())
 }
 
-/// Stripe's name of the payment page, and its address.
-async fn open(jobs: &Generations, stripe: &Stripe, wanted: Wanted) -> Result<(String, String), Refused> {
+async fn open(jobs: &Generations, stripe: &Stripe, wanted: Wanted) -> Result<Page, Refused> {
     let Wanted { new, success_url, cancel_url } = wanted;
     check_price(stripe, &new.price_id).await?;
     // The price was checked, the prompt is on disk: only now may money move.
@@ -153,7 +173,7 @@ async fn open(jobs: &Generations, stripe: &Stripe, wanted: Wanted) -> Result<(St
         videos = job.video_count,
         "checkout created"
     );
-    Ok((id.as_str().to_owned(), url))
+    Ok(Page { own: own.clone(), id, url })
 }
 
 /// A price is ours by configuration, or one that the account sells once.
@@ -211,10 +231,9 @@ async fn bind(jobs: &Generations, own: &GenerationId, id: &StripeSessionId) -> R
 async fn expire(stripe: &Stripe, own: &GenerationId, id: &StripeSessionId) {
     let Ok(key) = IdempotencyKey::new(format!("{}-expire", own.as_str())) else { return };
     match stripe.client.expire_session(id.as_str(), &key).await {
-        Ok(_) => tracing::warn!(
-            session = id.fingerprint(),
-            "a payment page was closed: its record could not be bound"
-        ),
+        Ok(_) => {
+            tracing::warn!(session = id.fingerprint(), "a payment page was closed: nobody was sent there")
+        }
         Err(error @ StripeError::Refused(_)) => {
             tracing::error!(%error, session = id.fingerprint(), "a payment page could not be closed; look it up at Stripe");
         }

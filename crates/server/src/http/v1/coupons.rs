@@ -45,20 +45,21 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> R
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Wanted {
-    code: String,
-    description: Option<String>,
-    discount_type: DiscountType,
+    pub(crate) code: String,
+    pub(crate) description: Option<String>,
+    pub(crate) discount_type: DiscountType,
     /// Percent, or so'm.
-    discount_value: i64,
-    original_price: Option<i64>,
-    max_uses: Option<i64>,
-    valid_from: Option<String>,
-    valid_until: Option<String>,
+    pub(crate) discount_value: i64,
+    pub(crate) original_price: Option<i64>,
+    pub(crate) max_uses: Option<i64>,
+    pub(crate) valid_from: Option<String>,
+    pub(crate) valid_until: Option<String>,
 }
 
 #[derive(Deserialize)]
+/// Percent, or an amount.
 #[serde(rename_all = "snake_case")]
-enum DiscountType {
+pub(crate) enum DiscountType {
     Percentage,
     Fixed,
 }
@@ -107,10 +108,15 @@ pub(crate) async fn create(
     Required(key): Required,
     Shaped(wanted): Shaped<Wanted>,
 ) -> Result<Response, Problem> {
-    let new = wanted.checked()?;
-    let coupon = money(&app)?.payments.create_coupon(&Caller::Operator, new, key.as_str()).await?;
-    tracing::info!(coupon = coupon.id.fingerprint(), "coupon made");
+    let coupon = made(&app, wanted, key.as_str()).await?;
     Ok((StatusCode::CREATED, ok(lasting(&coupon))).into_response())
+}
+
+/// Makes a coupon for the operator; the same key makes the same one.
+pub(crate) async fn made(app: &App, wanted: Wanted, key: &str) -> Result<Coupon, Problem> {
+    let coupon = money(app)?.payments.create_coupon(&Caller::Operator, wanted.checked()?, key).await?;
+    tracing::info!(coupon = coupon.id.fingerprint(), "coupon made");
+    Ok(coupon)
 }
 
 /// `POST /v1/admin/coupons/{id}/enable`.
@@ -124,10 +130,15 @@ pub(crate) async fn disable(State(app): State<App>, Path(id): Path<String>) -> R
 }
 
 async fn switch(app: &App, id: &str, standing: Standing) -> Result<Response, Problem> {
+    Ok(ok(view(&switched(app, id, standing).await?)))
+}
+
+/// Switches a coupon for the operator.
+pub(crate) async fn switched(app: &App, id: &str, standing: Standing) -> Result<Coupon, Problem> {
     let id = CouponId::parse(id).ok_or_else(Problem::coupon_not_found)?;
     let coupon = money(app)?.payments.switch_coupon(&Caller::Operator, &id, standing).await?;
     tracing::info!(coupon = coupon.id.fingerprint(), ?standing, "coupon switched");
-    Ok(ok(view(&coupon)))
+    Ok(coupon)
 }
 
 /// What never changes in a coupon.

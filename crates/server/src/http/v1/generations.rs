@@ -13,6 +13,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
 use serde_json::{Value, json};
+use sessile_core::checkout::Caller;
 use sessile_core::generation::{Generation, GenerationKey, Generations, KeptEvent};
 use sessile_core::{StoreError, Timestamp};
 
@@ -72,7 +73,7 @@ impl Problem {
     }
 }
 
-fn lost(error: StoreError) -> Problem {
+pub(crate) fn lost(error: StoreError) -> Problem {
     match error {
         StoreError::Gone => Problem::generation_not_found(),
         StoreError::Undecodable { .. } => Problem::generation_unreadable(),
@@ -129,14 +130,20 @@ async fn retry(
     Staff(caller): Staff,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let key = known(&id)?;
-    let (job, changed) = jobs(&app)?.change(&key, Generation::retry).await.map_err(lost)?;
+    let job = retry_job(&app, &id, &caller).await?;
+    Ok(ok(staff_view(&job, app.clock.now())))
+}
+
+/// The same, for whoever may.
+pub(crate) async fn retry_job(app: &App, id: &str, by: &Caller) -> Result<Generation, Problem> {
+    let key = known(id)?;
+    let (job, changed) = jobs(app)?.change(&key, Generation::retry).await.map_err(lost)?;
     if !changed {
         return Err(Problem::generation_not_retryable());
     }
-    tracing::info!(job = key.fingerprint(), by = %caller, "a job is tried again");
+    tracing::info!(job = key.fingerprint(), %by, "a job is tried again");
     app.generation.bells.work.notify_one();
-    Ok(ok(staff_view(&job, app.clock.now())))
+    Ok(job)
 }
 
 /// `POST /v1/generations/{id}/refund`: all of it. Ordering it twice orders it once.
@@ -145,15 +152,21 @@ async fn refund(
     Staff(caller): Staff,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let key = known(&id)?;
+    let job = refund_job(&app, &id, &caller).await?;
+    Ok(ok(staff_view(&job, app.clock.now())))
+}
+
+/// The same, for whoever may.
+pub(crate) async fn refund_job(app: &App, id: &str, by: &Caller) -> Result<Generation, Problem> {
+    let key = known(id)?;
     let order = |job: &mut Generation, now| job.own().payment_intent.is_some() && job.order_refund(now);
-    let (job, changed) = jobs(&app)?.change(&key, order).await.map_err(lost)?;
+    let (job, changed) = jobs(app)?.change(&key, order).await.map_err(lost)?;
     if !changed {
         return Err(Problem::nothing_to_refund());
     }
-    tracing::info!(job = key.fingerprint(), by = %caller, "a refund is ordered");
+    tracing::info!(job = key.fingerprint(), %by, "a refund is ordered");
     app.generation.bells.work.notify_one();
-    Ok(ok(staff_view(&job, app.clock.now())))
+    Ok(job)
 }
 
 /// `GET /v1/generations/events?limit`: messages of Stripe that nobody could apply so far, the oldest first.

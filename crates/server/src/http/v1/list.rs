@@ -60,11 +60,12 @@ pub(crate) fn page_of(page: Page<Record>, view: impl Fn(Record) -> Option<Value>
 }
 
 /// Opaque to callers: nothing in it is promised.
-fn text_of(cursor: &Cursor) -> String {
+pub(crate) fn text_of(cursor: &Cursor) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}:{}", cursor.created_at.unix_ms(), cursor.id))
 }
 
-fn cursor_of(text: &str) -> Option<Cursor> {
+/// The reverse of [`text_of`].
+pub(crate) fn cursor_of(text: &str) -> Option<Cursor> {
     if text.len() > CURSOR_CHARS_MAX {
         return None;
     }

@@ -5,14 +5,14 @@
 
 mod census;
 mod checkouts;
-mod coupons;
+pub(crate) mod coupons;
 pub(crate) mod generations;
 mod input;
-mod list;
-mod outbox;
+pub(crate) mod list;
+pub(crate) mod outbox;
 mod payments;
 pub(crate) mod problems;
-mod refunds;
+pub(crate) mod refunds;
 mod staff;
 
 use super::caller::operator_only;
@@ -52,12 +52,12 @@ pub(crate) fn admin(app: &App) -> Router<App> {
         .route_layer(from_fn_with_state(app.clone(), operator_only))
 }
 
-fn money(app: &App) -> Result<&Money, Problem> {
+pub(crate) fn money(app: &App) -> Result<&Money, Problem> {
     app.money.kinds.as_ref().map_err(|missing| Problem::not_configured(missing))
 }
 
 /// Why a request about money failed: one sentence for the log, a problem for the caller.
-fn away(error: &StoreError) -> Problem {
+pub(crate) fn away(error: &StoreError) -> Problem {
     tracing::error!(error = crate::stores::reason_of(error), "the ledger did not answer");
     match error {
         StoreError::Unavailable(_) => Problem::ledger_unavailable(),

@@ -30,12 +30,18 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> R
 
 /// `POST /v1/admin/outbox/{id}/requeue`.
 pub(crate) async fn requeue(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let back = money(&app)?.ledger.requeue(&id, app.clock.now()).await.map_err(|error| away(&error))?;
+    put_back(&app, &id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The same, for whoever may.
+pub(crate) async fn put_back(app: &App, id: &str) -> Result<(), Problem> {
+    let back = money(app)?.ledger.requeue(id, app.clock.now()).await.map_err(|error| away(&error))?;
     if !back {
         return Err(Problem::effect_not_found());
     }
     tracing::info!(effect = id, "a dead effect was put back");
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(())
 }
 
 fn view(row: &EffectRow) -> Value {

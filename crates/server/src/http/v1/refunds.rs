@@ -44,20 +44,25 @@ pub(crate) async fn settle(
     Path(id): Path<String>,
     Shaped(Settlement { note }): Shaped<Settlement>,
 ) -> Result<Response, Problem> {
+    Ok(ok(view(&settle_by_hand(&app, &id, &note).await?)))
+}
+
+/// The same, for whoever may: the operator's word that the money went back, and how.
+pub(crate) async fn settle_by_hand(app: &App, id: &str, note: &str) -> Result<Refund, Problem> {
     let note = note.trim();
     if note.is_empty() || note.chars().count() > NOTE_CHARS_MAX || note.chars().any(char::is_control) {
         let what = format!("`note` says how the money went back, in 1 to {NOTE_CHARS_MAX} characters.");
         return Err(Problem::invalid_body(&what));
     }
-    let id = RefundId::parse(&id).ok_or_else(Problem::refund_not_found)?;
+    let id = RefundId::parse(id).ok_or_else(Problem::refund_not_found)?;
     let event = RefundEvent::Settle(note.to_owned());
-    let refund = money(&app)?.payments.refunded(&id, event, &Caller::Operator.to_string()).await;
+    let refund = money(app)?.payments.refunded(&id, event, &Caller::Operator.to_string()).await;
     let refund = refund.map_err(|error| match error {
         PaymentError::NotFound => Problem::refund_not_found(),
         other => other.into(),
     })?;
     tracing::info!(refund = refund.id.fingerprint(), "refund settled by hand");
-    Ok(ok(view(&refund)))
+    Ok(refund)
 }
 
 fn view(refund: &Refund) -> Value {

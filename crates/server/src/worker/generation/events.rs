@@ -7,19 +7,19 @@ use super::GenerationWorkers;
 use crate::generation::{About, read_news};
 use crate::stores::reason_of;
 use crate::sweeper::jittered;
-use crate::worker::pace::{Complaints, Stopping};
+use crate::worker::pace::{Complaints, Stopping, round_done};
 use futures_util::future::join_all;
 use sessile_core::StoreError;
-use sessile_core::generation::{Applied, GENERATION_LIFETIME, GenerationKey, KeptEvent, StripeNews};
+use sessile_core::generation::{Applied, GENERATION_LIFETIME, KeptEvent};
 use sessile_providers::stripe::Event;
 use std::time::Duration;
 
 /// Messages in one round.
 const BATCH: usize = 64;
 /// How long a round may hold them.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(15);
 /// How long one round may take.
-const ROUND_MAX: Duration = Duration::from_secs(45);
+const ROUND_MAX: Duration = Duration::from_secs(10);
 const _: () = assert!(ROUND_MAX.as_secs() < LEASE.as_secs());
 /// How often an idle worker looks; a message that this process kept wakes it at once.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,9 +34,12 @@ pub(super) async fn run(workers: GenerationWorkers, mut stopping: Stopping) {
     while !stopping.is_asked() {
         let round = tokio::time::timeout(ROUND_MAX, workers.apply_due()).await;
         let pause = match round.map_err(StoreError::unavailable).flatten() {
-            Ok(BATCH) => continue,
-            Ok(_) => {
+            Ok(count) => {
                 complaints.over();
+                round_done("generation_events");
+                if count == BATCH {
+                    continue;
+                }
                 POLL_INTERVAL
             }
             Err(error) => {
@@ -58,9 +61,6 @@ impl GenerationWorkers {
         let now = self.0.clock.now();
         let due = self.0.jobs.store().kept(now, now.plus(LEASE), BATCH).await?;
         let count = due.len();
-        if due.iter().any(|event| event.key.is_none()) {
-            self.0.payments.forget_the_look();
-        }
         let outcomes = join_all(due.iter().map(|event| self.settle(event))).await;
         outcomes.into_iter().collect::<Result<(), StoreError>>()?;
         Ok(count)
@@ -117,30 +117,14 @@ impl GenerationWorkers {
         };
         let applied = match about {
             About::Nothing => Applied::Again,
-            About::Session { stripe, own } => {
-                let applied = self.0.jobs.apply(stripe.as_ref(), own.as_ref(), &news).await?;
-                if let (Some(intent), Some(stripe)) = (&news.payment_intent, stripe)
-                    && applied != Applied::NoJob
-                {
-                    self.0.payments.note(intent, GenerationKey::Stripe(stripe));
-                }
-                applied
-            }
-            About::Payment(intent) => self.apply_to_payment(&intent, &news).await?,
+            About::Session { stripe, own } => self.0.jobs.apply(stripe.as_ref(), own.as_ref(), &news).await?,
+            About::Payment(intent) => self.0.jobs.apply_to_payment(&intent, &news).await?,
         };
         if applied == Applied::Changed {
             tracing::info!(event = event.id, kind = event.kind, "a message of Stripe was applied");
             self.0.bells.work.notify_one();
         }
         Ok(applied)
-    }
-
-    async fn apply_to_payment(&self, intent: &str, news: &StripeNews) -> Result<Applied, StoreError> {
-        match self.0.payments.job_of(intent).await? {
-            None => Ok(Applied::NoJob),
-            Some(GenerationKey::Stripe(stripe)) => self.0.jobs.apply(Some(&stripe), None, news).await,
-            Some(GenerationKey::Own(own)) => self.0.jobs.apply(None, Some(&own), news).await,
-        }
     }
 }
 

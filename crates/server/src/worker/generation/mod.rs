@@ -1,18 +1,19 @@
-//! The workers of paid jobs: Stripe's kept messages are applied, due work is done, and what is over is removed.
+//! The workers of paid jobs: Stripe's kept messages are applied, due work is done, what is over is removed, and what there
+//! is is counted.
 //!
 //! Any number of processes may run them: messages and jobs are taken under a lease in the store, and a job's fence keeps a
 //! worker that slept through its lease from writing.
 
+mod census;
 mod events;
-mod payments;
 mod tidy;
 mod work;
 
 use super::Running;
 use super::pace::Stopping;
+use crate::admin::Watch;
 use crate::app::App;
 use crate::generation::{Bells, MoneyBack, VideoMaker};
-use payments::Payments;
 use sessile_core::generation::Generations;
 use sessile_core::{Clock, Entropy};
 use std::sync::Arc;
@@ -25,11 +26,11 @@ pub struct GenerationWorkers(Arc<Parts>);
 
 struct Parts {
     jobs: Generations,
-    payments: Payments,
     providers: Option<Providers>,
     bells: Arc<Bells>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    watch: Arc<Watch>,
 }
 
 /// Who makes videos and who gives money back; without both, work waits.
@@ -46,7 +47,12 @@ impl GenerationWorkers {
         let jobs = parts.jobs.as_ref().ok()?.clone();
         let providers = match (&parts.generator, &parts.stripe) {
             (Ok(generator), Ok(stripe)) => Some(Providers {
-                generator: VideoMaker::new(generator.clone(), app.clock.clone(), parts.settled_after),
+                generator: VideoMaker::new(
+                    generator.clone(),
+                    app.clock.clone(),
+                    parts.settled_after,
+                    jobs.call_timeout(),
+                ),
                 refunder: MoneyBack::new(stripe.client.clone()),
             }),
             _ => {
@@ -55,12 +61,12 @@ impl GenerationWorkers {
             }
         };
         Some(Self(Arc::new(Parts {
-            payments: Payments::new(jobs.store().clone()),
             jobs,
             providers,
             bells: parts.bells.clone(),
             clock: app.clock.clone(),
             entropy: app.entropy.clone(),
+            watch: app.watch.clone(),
         })))
     }
 
@@ -70,6 +76,7 @@ impl GenerationWorkers {
         let (stop, asked) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(events::run(self.clone(), Stopping::new(asked.clone())));
+        tasks.spawn(census::run(self.clone(), Stopping::new(asked.clone())));
         tasks.spawn(tidy::run(self.clone(), Stopping::new(asked.clone())));
         if self.0.providers.is_some() {
             for _ in 0..work::TASKS {

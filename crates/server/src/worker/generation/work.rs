@@ -3,7 +3,7 @@
 
 use super::GenerationWorkers;
 use crate::sweeper::jittered;
-use crate::worker::pace::{Complaints, Stopping};
+use crate::worker::pace::{Complaints, Stopping, round_done};
 use std::time::Duration;
 
 /// Tasks of one process.
@@ -21,16 +21,19 @@ pub(super) async fn run(workers: GenerationWorkers, mut stopping: Stopping) {
     while !stopping.is_asked() {
         let done = workers.0.jobs.work(&providers.generator, &providers.refunder, JOBS).await;
         let pause = match done {
-            Ok(0) => {
+            Ok(count) => {
                 complaints.over();
-                POLL_INTERVAL
+                round_done("generation_work");
+                match count {
+                    0 => POLL_INTERVAL,
+                    JOBS => {
+                        // There may be more than one task can take.
+                        workers.0.bells.work.notify_one();
+                        continue;
+                    }
+                    _ => continue,
+                }
             }
-            Ok(JOBS) => {
-                // There may be more than one task can take.
-                workers.0.bells.work.notify_one();
-                continue;
-            }
-            Ok(_) => continue,
             Err(error) => {
                 complaints.failed(&error);
                 ERROR_PAUSE

@@ -1,0 +1,89 @@
+//! The drop-in routes of WhatsApp devices. Whoever may call them may read everybody's chats, so all of them need a
+//! trusted backend's key or the operator's token; on a developer's own machine nothing.
+//!
+//! The bodies are what existing programs read: `{success, data, message}`, or `{success, error, message, timestamp}`.
+
+mod answer;
+mod devices;
+mod page;
+mod qr;
+mod send;
+mod stream;
+mod tidy;
+
+pub(crate) use page::{page, script};
+
+use super::caller::by_token;
+use crate::app::App;
+use answer::Refused;
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::routing::{get, post};
+use http::request::Parts;
+use sessile_core::whatsapp::DeviceId;
+use sessile_whatsapp::Devices;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The page where a person pairs a device.
+pub(crate) const PAGE_PATH: &str = "/whatsapp";
+
+/// What backends, operators and our page call.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/whatsapp/status", get(devices::status))
+        .route("/api/whatsapp/health", get(devices::health))
+        .route("/api/whatsapp/session-info", get(devices::info))
+        .route("/api/whatsapp/reconnect", post(devices::reconnect))
+        .route("/api/whatsapp/disconnect", post(devices::disconnect))
+        .route("/api/whatsapp/logout", post(devices::logout))
+        .route("/api/whatsapp/qr", get(qr::show))
+        .route("/api/whatsapp/qr/events", get(stream::events))
+        .route("/api/whatsapp/pair-code", post(qr::pair_code))
+        .route("/api/whatsapp/send", post(send::send))
+        .route("/api/whatsapp/sessions", get(tidy::sessions))
+        .route("/api/whatsapp/cleanup-sessions", post(tidy::files))
+        .route("/api/whatsapp/cleanup-old-sessions", post(tidy::old))
+        .route(PAGE_PATH, get(page))
+}
+
+/// A caller who may use devices, the devices, and the one that is meant.
+pub(super) struct Of {
+    app: App,
+    devices: Arc<Devices>,
+    device: DeviceId,
+}
+
+impl FromRequestParts<App> for Of {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let now = app.clock.now();
+        match by_token(&parts.headers, app) {
+            Ok(Some(caller)) if !matches!(caller, sessile_core::checkout::Caller::Browser(_)) => {}
+            Ok(None) if app.is_development() && is_from_here(parts) => {}
+            _ => return Err(Refused::unauthorized(now)),
+        }
+        let needs =
+            |names: Vec<&str>| Refused::Missing(format!("WhatsApp devices need {}.", names.join(" and ")));
+        let devices = app.whatsapp.devices.clone().map_err(needs)?;
+        let device = named(parts, app).ok_or_else(|| Refused::bad_client_id(now))?;
+        Ok(Self { app: app.clone(), devices, device })
+    }
+}
+
+/// Whether the other end is this machine. One that is not known is not.
+fn is_from_here(parts: &Parts) -> bool {
+    parts.extensions.get::<SocketAddr>().is_some_and(|peer| peer.ip().is_loopback())
+}
+
+/// The device of `?clientId=`, or the usual one; `None` for what cannot be a name.
+fn named(parts: &Parts, app: &App) -> Option<DeviceId> {
+    let query = parts.uri.query().unwrap_or_default();
+    let given = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "clientId");
+    match given {
+        None => Some(app.whatsapp.device.clone()),
+        Some((_, name)) if name.is_empty() => Some(app.whatsapp.device.clone()),
+        Some((_, name)) => DeviceId::parse(&name),
+    }
+}
