@@ -64,8 +64,10 @@ export class Person {
     const complain = (text) => this.#complaints.push(text);
     page.on('pageerror', (error) => complain(`script: ${error}`));
     page.on('requestfailed', (request) => {
-      // A page that waits for a payment is left while it waits.
-      const left = request.url().includes('/api/click/') && request.failure()?.errorText === 'net::ERR_ABORTED';
+      // A page that waits, or listens for news, is left while it does; and a browser reads no more of a video than it plays.
+      const waits = /\/api\/(click|webhook-status|whatsapp)\//.test(request.url()) || request.resourceType() === 'media'
+        || request.headers()['x-sessile-news'];
+      const left = waits && request.failure()?.errorText === 'net::ERR_ABORTED';
       if (!left && !this.#outage) complain(`request: ${request.url()}: ${request.failure()?.errorText}`);
     });
     page.on('response', (response) => {

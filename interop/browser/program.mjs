@@ -27,7 +27,7 @@ export function remember(...secrets) {
 }
 
 /** A program of this repository, built where it is not there yet. */
-function built(name, build) {
+export function built(name, build) {
   const cargo = (...args) => execFileSync('cargo', args, { cwd: repository, encoding: 'utf8', maxBuffer: 1 << 26 });
   const target = JSON.parse(cargo('metadata', '--no-deps', '--format-version', '1')).target_directory;
   const path = join(target, 'debug', name);
@@ -75,7 +75,7 @@ export class Program {
     this.#printed = '';
     this.#child = spawn(this.#binary, ['dev'], {
       cwd: this.#folder,
-      env: { PATH: process.env.PATH, SESSILE_DATA_DIR: join(this.#folder, 'data'), PORT: String(this.port), ...this.#env },
+      env: this.#settings(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child.stdout.setEncoding('utf8').on('data', (text) => { this.#printed += text; });
@@ -97,6 +97,16 @@ export class Program {
   age(kind, id, seconds) {
     const tool = built('examples/age', ['-p', 'sessile-interop', '--example', 'age']);
     execFileSync(tool, [join(this.#folder, 'data', 'sessile.db'), kind, id, String(seconds)], { stdio: 'pipe' });
+  }
+
+  /** Another command of the program on the same data; answers what it printed, and fails where it does. */
+  run(...args) {
+    return execFileSync(this.#binary, args, { cwd: this.#folder, env: this.#settings(), encoding: 'utf8', timeout: START_MS });
+  }
+
+  #settings() {
+    const data = join(this.#folder, 'data');
+    return { PATH: process.env.PATH, SESSILE_ENV: 'development', SESSILE_DATA_DIR: data, PORT: String(this.port), ...this.#env };
   }
 
   async #answers() {

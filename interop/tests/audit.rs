@@ -113,6 +113,16 @@ async fn whatever_is_changed_is_named() -> Outcome {
             "is not what its last change left",
         ),
         (
+            "another whole amount, which only people read",
+            "UPDATE payment_sessions SET amount = 1 WHERE rowid = (SELECT min(rowid) FROM payment_sessions);",
+            "shows people something else than what counts",
+        ),
+        (
+            "another exact amount beside the price that counts",
+            "UPDATE payment_sessions SET amount_minor = 1 WHERE rowid = (SELECT min(rowid) FROM payment_sessions);",
+            "shows people something else than what counts",
+        ),
+        (
             "another user",
             "UPDATE payment_sessions SET user_id = '00000000-0000-4000-8000-999999999999' \
              WHERE rowid = (SELECT min(rowid) FROM payment_sessions);",

@@ -12,7 +12,8 @@ use std::{
 
 use clap::{Parser, Subcommand, ValueEnum};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use sessile_interop::servers::{PgBouncer, Postgres, Redis, RedisCluster, ServerError};
+use sessile_interop::servers::{PgBouncer, PostgRest, Postgres, Redis, RedisCluster, ServerError};
+use sessile_store::whatsapp::{SupabaseDevices, TABLES};
 use tokio::{
     process::Command,
     signal::unix::{SignalKind, signal},
@@ -47,6 +48,7 @@ enum Action {
 enum Kind {
     Postgres,
     Pgbouncer,
+    Postgrest,
     Redis,
     Cluster,
 }
@@ -54,8 +56,11 @@ enum Kind {
 /// The servers that were asked for.
 #[derive(Default)]
 struct Servers {
-    // In this order on drop: the pooler ends before its database.
+    // In this order on drop: what stands before a database ends first.
     pgbouncer: Option<PgBouncer>,
+    postgrest: Option<PostgRest>,
+    /// Its own: its roles and its schemas would be in the way of other tests.
+    behind_postgrest: Option<Postgres>,
     postgres: Option<Postgres>,
     redis: Option<Redis>,
     cluster: Option<RedisCluster>,
@@ -75,14 +80,30 @@ impl Servers {
             Ok((Some(postgres), pgbouncer))
         };
         let redis = async { if wanted(Kind::Redis) { Redis::start().await.map(Some) } else { Ok(None) } };
+        let rest = async {
+            if !wanted(Kind::Postgrest) {
+                return Ok((None, None));
+            }
+            let postgres = Postgres::start().await?;
+            let sql = format!("{TABLES}{}", SupabaseDevices::sql());
+            Ok((Some(PostgRest::start(&postgres, &sql).await?), Some(postgres)))
+        };
         let cluster =
             async { if wanted(Kind::Cluster) { RedisCluster::start().await.map(Some) } else { Ok(None) } };
-        let ((postgres, pgbouncer), redis, cluster) = tokio::try_join!(sql, redis, cluster)?;
-        Ok(Self { pgbouncer, postgres, redis, cluster })
+        let ((postgres, pgbouncer), (postgrest, behind_postgrest), redis, cluster) =
+            tokio::try_join!(sql, rest, redis, cluster)?;
+        Ok(Self { pgbouncer, postgrest, behind_postgrest, postgres, redis, cluster })
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
+        let keys = self.postgrest.as_ref().map(PostgRest::keys);
         let urls = [
+            ("SESSILE_TEST_POSTGREST_URL", self.postgrest.as_ref().map(PostgRest::url)),
+            ("SESSILE_TEST_POSTGREST_POSTGRES_URL", self.behind_postgrest.as_ref().map(Postgres::url)),
+            ("SESSILE_TEST_POSTGREST_SERVICE_ROLE_KEY", keys.map(|keys| keys.service_role.clone())),
+            ("SESSILE_TEST_POSTGREST_SECRET_KEY", keys.map(|keys| keys.secret.clone())),
+            ("SESSILE_TEST_POSTGREST_ANON_KEY", keys.map(|keys| keys.anon.clone())),
+            ("SESSILE_TEST_POSTGREST_AUTHENTICATED_KEY", keys.map(|keys| keys.authenticated.clone())),
             ("SESSILE_TEST_POSTGRES_URL", self.postgres.as_ref().map(Postgres::url)),
             ("SESSILE_TEST_PGBOUNCER_URL", self.pgbouncer.as_ref().map(PgBouncer::url)),
             ("SESSILE_TEST_REDIS_URL", self.redis.as_ref().map(Redis::url)),

@@ -9,7 +9,7 @@ use crate::servers::{
     error::{START_ATTEMPTS_MAX, ServerError},
     folder::Folder,
     ports,
-    process::{End, Launch, Process, log_end},
+    process::{End, Launch, Process, eventually, log_end},
     tools,
 };
 
@@ -23,6 +23,19 @@ pub enum Persistence {
     Nothing,
     /// Every acknowledged write (append-only file, synced at each write).
     EveryWrite,
+    /// What an append-only file that is synced once a second holds (`appendfsync everysec`, Redis's default).
+    EverySecond,
+}
+
+impl Persistence {
+    /// `appendonly` and `appendfsync`.
+    const fn settings(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Nothing => ("no", "always"),
+            Self::EveryWrite => ("yes", "always"),
+            Self::EverySecond => ("yes", "everysec"),
+        }
+    }
 }
 
 /// A running Redis.
@@ -97,6 +110,20 @@ impl Redis {
         self.end(Signal::KILL).await
     }
 
+    /// Waits until everything that it has acknowledged is with the operating system: then killing it loses nothing, however
+    /// it syncs. While a sync of `everysec` is under way, Redis answers first and writes up to two seconds later.
+    ///
+    /// # Errors
+    /// [`ServerError::TimedOut`] when that does not come.
+    pub async fn wait_until_written(&self) -> Result<(), ServerError> {
+        eventually("Redis to have written what it acknowledged", ANSWER_LIMIT, async || {
+            let info = ask(self.port, &["INFO", "persistence"]).await?;
+            let calm = ["aof_pending_bio_fsync:0", "aof_buffer_length:0", "aof_rewrite_in_progress:0"];
+            calm.iter().all(|line| info.lines().any(|said| said == *line)).then_some(())
+        })
+        .await
+    }
+
     /// Stops it in good order.
     ///
     /// # Errors
@@ -134,10 +161,7 @@ fn launch(
     persistence: Persistence,
     settings: &[(&str, &str)],
 ) -> Launch {
-    let append = match persistence {
-        Persistence::Nothing => "no",
-        Persistence::EveryWrite => "yes",
-    };
+    let (append, sync) = persistence.settings();
     let port = port.to_string();
     // No snapshots: they would be a second, older truth next to the append-only file.
     let own = [
@@ -145,7 +169,7 @@ fn launch(
         ("bind", "127.0.0.1"),
         ("save", ""),
         ("appendonly", append),
-        ("appendfsync", "always"),
+        ("appendfsync", sync),
     ];
     let pairs = own.iter().chain(settings);
     Launch {

@@ -51,6 +51,11 @@ async fn rows(ledger: &dyn LedgerStore, kind: Kind) -> Result<Vec<Record>, Store
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let page = ledger.page(kind, &PaymentFilter::default(), after.as_ref(), PAGE_MAX).await?;
+        if let Some(key) = page.contradicting.first() {
+            return Err(StoreError::unavailable(format!(
+                "{key:?} shows people something else than what counts"
+            )));
+        }
         rows.extend(page.rows);
         after = page.next;
         if after.is_none() {

@@ -1,7 +1,9 @@
-//! `sessile serve` as a process that can be killed and comes back on its port, with the same data.
+//! `sessile serve`, or another of the program's commands that goes on, as a process that can be killed and comes back, on
+//! its port and with the same data.
 
 use crate::load::Outcome;
 use reqwest::Client;
+use rustix::process::{Pid, Signal, kill_process};
 use sessile_interop::servers::eventually;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 pub(crate) struct Server {
     // Before `folder`: the process ends before its data goes.
     child: Option<Child>,
+    does: &'static str,
     port: u16,
     env: Vec<(&'static str, String)>,
     http: Client,
@@ -42,12 +45,44 @@ impl Server {
             }
             None => folder.path().join("sessile.log"),
         };
-        Ok(Self { child: None, port, env, http, log, folder })
+        Ok(Self { child: None, does: "serve", port, env, http, log, folder })
+    }
+
+    /// Does this instead of serving.
+    pub(crate) fn doing(mut self, command: &'static str) -> Self {
+        self.does = command;
+        self
     }
 
     /// Where it keeps its data when no database was named, as an address.
     pub(crate) fn file_url(&self) -> String {
         format!("sqlite:{}", self.folder.path().join("data/sessile.db").display())
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Everything on its disk is gone, as after a deploy. It must not be running.
+    pub(crate) fn lose_disk(&self) -> Outcome {
+        Ok(std::fs::remove_dir_all(self.data())?)
+    }
+
+    /// It does nothing any more, and does not know.
+    pub(crate) fn pause(&self) -> Outcome {
+        self.signal(Signal::STOP)
+    }
+
+    /// It goes on where it was.
+    pub(crate) fn resume(&self) -> Outcome {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Outcome {
+        let id = self.child.as_ref().and_then(Child::id).ok_or("it does not run")?;
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or("its process has no id")?;
+        Ok(kill_process(id, signal)?)
     }
 
     /// Starts and is ready.
@@ -67,7 +102,7 @@ impl Server {
     pub(crate) async fn spawn(&mut self) -> Outcome {
         self.kill_9().await?;
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let mut command = self.command(&["serve"]).await?;
+        let mut command = self.command(&[self.does]).await?;
         command.stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn()?);
         Ok(())

@@ -1,0 +1,278 @@
+//! A program that hosts a device, and what a person and a backend do with it: look at the code, scan it, send, ask.
+
+use super::load::{Outcome, note_secret};
+use super::shop::Server;
+use super::{PEER, SOON};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use sessile_interop::servers::{eventually, free_port};
+use sessile_sandbox_whatsapp::FakeWhatsApp;
+use std::path::Path;
+use std::time::Duration;
+use tokio_postgres::NoTls;
+
+/// Letters and digits of a key.
+const SECRET_CHARS: usize = 48;
+/// Longer than any timeout of the program.
+const ANSWER_LIMIT: Duration = Duration::from_secs(40);
+
+/// Where devices live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Files,
+    Sqlite,
+    Postgres,
+    PgBouncer,
+}
+
+/// The program, with one device.
+pub(crate) struct Host {
+    pub(crate) server: Server,
+    home: String,
+    api_key: String,
+    http: Client,
+    /// The database of its own, where it has one.
+    database: Option<String>,
+    env: Vec<(&'static str, String)>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Host {
+    pub(crate) async fn start(whatsapp: &FakeWhatsApp, place: Place) -> Outcome<Self> {
+        // The client wants a TLS provider even for plain http; a second installation is refused and fine.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder().timeout(ANSWER_LIMIT).no_proxy().build()?;
+        let [session, api_key] = [secret()?, secret()?];
+        let sealing: String = std::iter::repeat_with(|| fastrand::digit(16)).take(64).collect();
+        note_secret(&sealing)?;
+        let database = match place {
+            Place::Files | Place::Sqlite => None,
+            Place::Postgres => {
+                Some(own_database("SESSILE_TEST_POSTGRES_URL", "SESSILE_TEST_POSTGRES_URL").await?)
+            }
+            Place::PgBouncer => {
+                Some(own_database("SESSILE_TEST_POSTGRES_URL", "SESSILE_TEST_PGBOUNCER_URL").await?)
+            }
+        };
+        let mut env = vec![
+            ("SESSILE_ENV", "production".to_owned()),
+            ("HOST", "127.0.0.1".to_owned()),
+            ("SESSION_SECRET", session),
+            ("SESSILE_SEALING_KEY", sealing),
+            ("SESSILE_API_KEYS", format!("tests:{api_key}")),
+            ("SESSILE_WHATSAPP_SERVER", whatsapp.url()),
+            ("CLIENT_ID", "shop".to_owned()),
+        ];
+        match (place, &database) {
+            (Place::Sqlite, _) => env.push(("SESSILE_WHATSAPP_STORE", "database".to_owned())),
+            (_, Some(url)) => env.push(("DATABASE_URL", url.clone())),
+            (_, None) => {}
+        }
+        if place == Place::Sqlite {
+            env.push(("DATABASE_URL", "sqlite:data/devices.db".to_owned()));
+        }
+        Self::with(env, database, api_key, http).await
+    }
+
+    /// Another program on the same database.
+    pub(crate) async fn beside(&self) -> Outcome<Self> {
+        Self::with(self.env.clone(), self.database.clone(), self.api_key.clone(), self.http.clone()).await
+    }
+
+    async fn with(
+        env: Vec<(&'static str, String)>,
+        database: Option<String>,
+        api_key: String,
+        http: Client,
+    ) -> Outcome<Self> {
+        let port = free_port()?;
+        let home = format!("http://127.0.0.1:{port}");
+        let mut own = env.clone();
+        own.extend([("PORT", port.to_string()), ("APP_URL", home.clone())]);
+        let mut server = Server::new("whatsapp", port, own, http.clone())?;
+        server.start().await?;
+        Ok(Self { server, home, api_key, http, database, env })
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Outcome<Told> {
+        let url = format!("{}/api/whatsapp/{path}", self.home);
+        let mut request = self.http.request(method, url).bearer_auth(&self.api_key);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let answer = request.send().await?;
+        Ok(Told { status: answer.status().as_u16(), body: answer.json().await.unwrap_or_default() })
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Outcome<Told> {
+        self.call(Method::GET, path, None, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Outcome<Told> {
+        self.call(Method::POST, path, Some(body), None).await
+    }
+
+    pub(crate) async fn send(&self, to: &str, message: &str, key: Option<&str>) -> Outcome<Told> {
+        let body = json!({ "number": to, "message": message });
+        self.call(Method::POST, "send", Some(&body), key).await
+    }
+
+    /// Looks at the picture with the phone's camera until the device is ready.
+    pub(crate) async fn pair(&mut self, whatsapp: &FakeWhatsApp) -> Outcome {
+        let code = eventually("a QR code", SOON, async || {
+            let told = self.get("qr").await.ok()?;
+            let picture = told.body["data"]["qrCode"].as_str()?.to_owned();
+            seen(&picture)
+        })
+        .await?;
+        whatsapp.phone().scan(&code).await?;
+        self.ready().await
+    }
+
+    pub(crate) async fn ready(&self) -> Outcome {
+        self.ready_within(SOON).await
+    }
+
+    pub(crate) async fn ready_within(&self, patience: Duration) -> Outcome {
+        self.is_within("ready", patience).await
+    }
+
+    pub(crate) async fn is(&self, status: &str) -> Outcome {
+        self.is_within(status, SOON).await
+    }
+
+    async fn is_within(&self, status: &str, patience: Duration) -> Outcome {
+        let mut last = Value::Null;
+        let looking = eventually("the device's status", patience, async || {
+            last = self.get("status").await.ok()?.body;
+            (last["data"]["connectionStatus"] == status).then_some(())
+        });
+        looking.await.map_err(|error| format!("{error}: not {status} but {last}").into())
+    }
+
+    /// Another process has the device.
+    pub(crate) async fn is_elsewhere(&self) -> Outcome {
+        eventually("the device to be elsewhere", SOON, async || {
+            let told = self.send(PEER, "whose is it", None).await.ok()?;
+            (told.body["error"] == "WhatsApp runs in another process").then_some(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Sends, is acknowledged, and the peer reads it.
+    pub(crate) async fn sends(&self, whatsapp: &FakeWhatsApp, text: &str) -> Outcome {
+        let told = self.send(PEER, text, None).await?;
+        assert_eq!(told.status, 200, "{}", told.body);
+        let peer = whatsapp.peer(PEER);
+        let read = whatsapp.until(SOON, |_| {
+            peer.messages().into_iter().any(|message| message.text.as_deref() == Some(text)).then_some(())
+        });
+        read.await.ok_or_else(|| format!("the peer never read {text:?}").into())
+    }
+
+    /// Every byte of the place where devices live.
+    pub(crate) async fn everything_stored(&self) -> Outcome<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match &self.database {
+            None => read_all(&self.server.data(), &mut bytes)?,
+            Some(url) => {
+                let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+                let driving = tokio::spawn(connection);
+                for table in ["whatsapp_sessions", "whatsapp_keys"] {
+                    let rows = client.simple_query(&format!("select * from {table}")).await?;
+                    for row in rows {
+                        if let tokio_postgres::SimpleQueryMessage::Row(row) = row {
+                            for column in 0..row.len() {
+                                bytes.extend_from_slice(
+                                    readable(row.get(column).unwrap_or_default()).as_slice(),
+                                );
+                                bytes.push(b'\n');
+                            }
+                        }
+                    }
+                }
+                drop(client);
+                driving.await??;
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// A value as a person would look at it: bytes that Postgres shows in hexadecimal are looked at as bytes.
+fn readable(text: &str) -> Vec<u8> {
+    let Some(hex) = text.strip_prefix("\\x") else { return text.as_bytes().to_vec() };
+    hex.as_bytes()
+        .chunks(2)
+        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+fn read_all(folder: &Path, bytes: &mut Vec<u8>) -> Outcome {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_all(&path, bytes)?;
+        } else {
+            bytes.extend(std::fs::read(&path)?);
+        }
+    }
+    Ok(())
+}
+
+/// What a camera reads from the picture in a data URL.
+fn seen(picture: &str) -> Option<String> {
+    use base64::Engine as _;
+    let encoded = picture.strip_prefix("data:image/png;base64,")?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().ok()?;
+    let mut pixels = vec![0; reader.output_buffer_size()?];
+    let info = reader.next_frame(&mut pixels).ok()?;
+    let (width, height) = (usize::try_from(info.width).ok()?, usize::try_from(info.height).ok()?);
+    let mut image =
+        rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| pixels[y * info.line_size + x]);
+    let grid = image.detect_grids().into_iter().next()?;
+    Some(grid.decode().ok()?.1)
+}
+
+/// A database of its own on the shared server: its address through `through`.
+async fn own_database(server: &str, through: &str) -> Outcome<String> {
+    let needs = |name: &str| {
+        std::env::var(name).map_err(|_| format!("{name} is not set: run this under `servers exec`"))
+    };
+    let (server, through) = (needs(server)?, needs(through)?);
+    let name: String = std::iter::repeat_with(fastrand::lowercase).take(12).collect();
+    let name = format!("wa_{name}");
+    let (client, connection) = tokio_postgres::connect(&server, NoTls).await?;
+    let driving = tokio::spawn(connection);
+    client.batch_execute(&format!("create database {name}")).await?;
+    drop(client);
+    driving.await??;
+    let mut url = url::Url::parse(&through)?;
+    url.set_path(&name);
+    Ok(url.into())
+}
+
+fn secret() -> Outcome<String> {
+    let secret: String = std::iter::repeat_with(fastrand::alphanumeric).take(SECRET_CHARS).collect();
+    note_secret(&secret)?;
+    Ok(secret)
+}
