@@ -10,7 +10,7 @@ const SET_COOKIE: &[u8] = b"set-cookie:";
 
 /// One complete answer, borrowed from the connection's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Answer<'a> {
+pub struct Answer<'a> {
     pub(crate) status: &'a [u8],
     head: &'a [u8],
     pub(crate) body: &'a [u8],
@@ -50,6 +50,12 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], head_end: &memmem::Finder<'_>) -> Parse
 impl<'a> Answer<'a> {
     pub(crate) fn is_ok(&self) -> bool {
         self.status == b"200"
+    }
+
+    /// What follows the headers.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.body
     }
 
     /// `name=value` of the first cookie that the answer sets.

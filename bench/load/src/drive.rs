@@ -21,7 +21,7 @@ const WAKE_INTERVAL: Duration = Duration::from_millis(100);
 const EXCERPT_BYTES: usize = 120;
 
 /// What is sent, and which answers are right.
-pub(crate) trait Work {
+pub trait Work {
     /// The next request and its number; none when all are sent.
     fn next(&mut self) -> Option<(u32, &[u8])>;
     /// False when the answer is not the right one for that request.

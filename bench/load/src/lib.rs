@@ -16,7 +16,8 @@ mod shuffle;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use drive::{LoadError, Measurement};
+pub use answer::Answer;
+pub use drive::{LoadError, Measurement, Work};
 pub use requests::{Kind, Requests};
 pub use seed::{Session, seed};
 
@@ -33,10 +34,11 @@ pub struct Load {
     pub duration: Duration,
 }
 
-/// Sends `requests` in their shuffled order, round and round, and counts the answers.
+/// Sends `requests`, one after the other as connections get free, and counts the answers. [`Requests`] go round and
+/// round in their shuffled order.
 ///
 /// # Errors
 /// When the server cannot be reached, closes a connection, stops answering, or gives any wrong answer.
-pub fn measure(load: &Load, requests: &mut Requests) -> Result<Measurement, LoadError> {
+pub fn measure(load: &Load, requests: &mut impl Work) -> Result<Measurement, LoadError> {
     drive::drive(load, requests)
 }

@@ -47,7 +47,11 @@ impl Ours {
             paydoc: PaydocId(purchase.trans),
             word: Word::Amount(Some(amount)),
             step,
-            inbound: Inbound { provider: "click", digest: format!("{}.{what}", created.payment.order.as_str()) },
+            // As the program names a message: the attempt, and a digest's length.
+            inbound: Inbound {
+                provider: "click",
+                digest: format!("{:019}.{}.{what}", purchase.trans, created.payment.request),
+            },
         };
         let prepared = self.payments.hear(message(ProviderStep::Prepare, "p")).await?;
         let Some(Reply::Prepared(prepare)) = prepared.reply else { anyhow::bail!("not prepared: {prepared:?}") };

@@ -9,9 +9,6 @@ mod million;
 mod native;
 mod options;
 mod plan;
-mod postgres;
-mod process;
-mod redis;
 mod report;
 mod results;
 mod rounds;
@@ -24,6 +21,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use bench_runner::{postgres, redis};
 use clap::{Parser, ValueEnum};
 
 use crate::native::Pgbench;

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::plan::SESSIONS;
-use crate::postgres::Postgres;
+use bench_runner::postgres::Postgres;
 
 const STORED: u32 = 1_000_000;
 

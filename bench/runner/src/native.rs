@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::plan::{CONNECTIONS, Contender, SESSIONS, Scenario};
-use crate::postgres::Postgres;
-use crate::redis::Redis;
 use crate::results::Sample;
+use bench_runner::postgres::Postgres;
+use bench_runner::redis::Redis;
 
 const DATABASE: &str = "pgbench";
 /// Ids are numbers to pgbench; from here on they all have 18 digits.
@@ -82,7 +82,7 @@ impl Pgbench {
             "-T",
             &seconds.to_string(),
         ]);
-        let text = crate::process::output(command.arg("-f").arg(script).arg(DATABASE))?;
+        let text = bench_runner::process::output(command.arg("-f").arg(script).arg(DATABASE))?;
         // Debian's pgbench has no percentiles, only the mean.
         Ok(Sample { per_second: value_after(&text, "tps = ")?, p50: None, p99: None, generator_cpu: None })
     }

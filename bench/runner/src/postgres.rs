@@ -31,8 +31,9 @@ const SETTINGS: &[&str] = &[
     "timezone=UTC",
 ];
 
+/// A running server; it ends with this value.
 #[derive(Debug)]
-pub(crate) struct Postgres {
+pub struct Postgres {
     running: Running,
     port: u16,
     data: PathBuf,
@@ -40,7 +41,11 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) fn start(folder: &Path) -> Result<Self> {
+    /// Makes and starts one in `folder`.
+    ///
+    /// # Errors
+    /// When Postgres is not installed or does not start.
+    pub fn start(folder: &Path) -> Result<Self> {
         let data = folder.join("postgres");
         std::fs::create_dir(&data)?;
         if is_root()? {
@@ -72,23 +77,35 @@ impl Postgres {
         Ok(postgres)
     }
 
-    pub(crate) fn create_database(&self, name: &str) -> Result<()> {
+    /// Makes an empty database.
+    ///
+    /// # Errors
+    /// As Postgres says.
+    pub fn create_database(&self, name: &str) -> Result<()> {
         self.sql("postgres", &format!("create database \"{name}\"")).map(drop)
     }
 
-    pub(crate) fn url(&self, database: &str) -> String {
+    /// Where a database is.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
         format!("postgresql://{USER}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Runs a statement and gives its rows, one a line, columns separated by `|`.
-    pub(crate) fn sql(&self, database: &str, statement: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// As Postgres says.
+    pub fn sql(&self, database: &str, statement: &str) -> Result<String> {
         let mut psql = Command::new(find("psql", REMEDY)?);
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d"]).arg(self.url(database));
         output(psql.args(["-c", statement]))
     }
 
     /// A command for one of Postgres' own programs; the database comes last.
-    pub(crate) fn client(&self, program: &str) -> Result<Command> {
+    ///
+    /// # Errors
+    /// When the program is not installed.
+    pub fn client(&self, program: &str) -> Result<Command> {
         let mut command = Command::new(find(program, REMEDY)?);
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER]);
         Ok(command)

@@ -20,14 +20,17 @@ const LOG_TAIL_LINES: usize = 15;
 
 /// A child that is killed when this value goes.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     log: PathBuf,
 }
 
 impl Running {
     /// Starts a program whose standard error goes to `log`.
-    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let file = File::create(log).context("the log file could not be made")?;
         let child = command
             .stdin(Stdio::null())
@@ -37,12 +40,17 @@ impl Running {
         Ok(Self { child, log: log.to_owned() })
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// The process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for the line `listening <port>` on the standard output, which must be piped.
-    pub(crate) fn listening(&mut self) -> Result<u16> {
+    ///
+    /// # Errors
+    /// When that fails; the error shows the end of its log.
+    pub fn listening(&mut self) -> Result<u16> {
         let output = self.child.stdout.take().context("the output is not piped")?;
         let (found, port) = mpsc::channel();
         thread::spawn(move || {
@@ -58,8 +66,11 @@ impl Running {
             .map_err(|_| anyhow::anyhow!("it never printed `listening <port>`\n{}", self.log_tail()))
     }
 
-    /// Repeats `ready` until it is true; fails when the program ends or time runs out.
-    pub(crate) fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
+    /// Repeats `ready` until it is true.
+    ///
+    /// # Errors
+    /// When the program ends or time runs out.
+    pub fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
         let deadline = Instant::now() + LISTENING_TIMEOUT;
         while !ready() {
             if let Some(status) = self.child.try_wait()? {
@@ -73,7 +84,9 @@ impl Running {
         Ok(())
     }
 
-    pub(crate) fn log_tail(&self) -> String {
+    /// The end of what it said.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines
@@ -93,7 +106,8 @@ impl Drop for Running {
 }
 
 /// A program that the kernel ends when this one dies, however it dies, where `setpriv` is there to ask for it.
-pub(crate) fn child(program: &Path, signal: &str) -> Command {
+#[must_use]
+pub fn child(program: &Path, signal: &str) -> Command {
     let Ok(setpriv) = find("setpriv", "") else {
         return Command::new(program);
     };
@@ -103,7 +117,10 @@ pub(crate) fn child(program: &Path, signal: &str) -> Command {
 }
 
 /// Runs a program to its end and gives its standard output.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+///
+/// # Errors
+/// When it cannot be started, or fails.
+pub fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().display().to_string();
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("{name} could not be started"))?;
@@ -114,7 +131,10 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// A program from PATH, or from the newest of Debian's Postgres folders.
-pub(crate) fn find(program: &str, remedy: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When there is none; the error says `remedy`.
+pub fn find(program: &str, remedy: &str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = env::split_paths(&path).collect();
     let mut versions: Vec<PathBuf> = Path::new("/usr/lib/postgresql")
@@ -134,11 +154,15 @@ pub(crate) fn find(program: &str, remedy: &str) -> Result<PathBuf> {
 }
 
 /// A port that was free a moment ago.
-pub(crate) fn free_port() -> Result<u16> {
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0)).context("no free port")?.local_addr()?.port())
 }
 
+/// Waits.
 #[expect(clippy::disallowed_methods, reason = "this program is one thread that waits for other programs")]
-pub(crate) fn pause(duration: Duration) {
+pub fn pause(duration: Duration) {
     thread::sleep(duration);
 }

@@ -5,10 +5,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::machine::Facts;
 use crate::plan::{CONNECTIONS, SESSIONS};
 use crate::results::{Results, Summary};
 use crate::soak::Memory;
+use bench_runner::hardware::Facts;
 
 /// How the run was made.
 #[derive(Clone, Copy, Debug)]

@@ -11,11 +11,11 @@ use bench_load::{Load, measure};
 
 use crate::native::{Pgbench, measure_redis};
 use crate::plan::{Contender, Scenario, Server};
-use crate::postgres::Postgres;
-use crate::process::pause;
-use crate::redis::Redis;
 use crate::results::{Results, Sample};
 use crate::servers::Ready;
+use bench_runner::postgres::Postgres;
+use bench_runner::process::pause;
+use bench_runner::redis::Redis;
 
 pub(crate) const WARMUP: Duration = Duration::from_millis(300);
 /// Between two measurements, for the last one's leftovers.

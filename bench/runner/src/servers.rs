@@ -12,9 +12,9 @@ use bench_load::{Kind, Requests, seed};
 use crate::million;
 use crate::options::Options;
 use crate::plan::{Contender, SESSIONS, Server, Store, Stored};
-use crate::postgres::Postgres;
-use crate::process::{Running, child, find};
-use crate::redis::Redis;
+use bench_runner::postgres::Postgres;
+use bench_runner::process::{Running, child, find};
+use bench_runner::redis::Redis;
 
 /// Not a secret: the sessions it signs live as long as the run.
 const SESSION_SECRET: &str = "benchmark-signing-key-benchmark-signing-key";
