@@ -145,7 +145,7 @@ async fn a_guests_jobs_are_the_users_after_the_sign_in() {
 fn cookie_of(answer: &reqwest::Response, name: &str) -> Option<String> {
     let cookies = answer.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pair = |cookie: &str| cookie.split(';').next().unwrap_or_default().to_owned();
-    cookies.map(pair).filter(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name)).next_back()
+    cookies.map(pair).rfind(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name))
 }
 
 /// A refund at Stripe is about a payment and names no session; the process that saw the payment is gone.
