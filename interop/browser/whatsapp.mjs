@@ -52,7 +52,7 @@ export class WhatsApp {
   }
 
   async state() {
-    return (await fetch(`${this.#control}/`)).json();
+    return (await fetch(this.#control)).json();
   }
 
   /** Waits for a message that somebody has read. */
