@@ -19,11 +19,15 @@ use answer::Refused;
 use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::routing::{get, post};
+use http::header::HOST;
 use http::request::Parts;
 use sessile_core::whatsapp::DeviceId;
 use sessile_whatsapp::Devices;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// What a proxy or a tunnel adds.
+const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"];
 
 /// The page where a person pairs a device.
 pub(crate) const PAGE_PATH: &str = "/whatsapp";
@@ -72,9 +76,20 @@ impl FromRequestParts<App> for Of {
     }
 }
 
-/// Whether the other end is this machine. One that is not known is not.
+/// Whether the other end is this machine, and asked for it by that name: neither a tunnel that forwards strangers, nor a
+/// page of another site behind a name that leads here. One that is not known is not.
 fn is_from_here(parts: &Parts) -> bool {
-    parts.extensions.get::<SocketAddr>().is_some_and(|peer| peer.ip().is_loopback())
+    let is_forwarded = FORWARDED.iter().any(|name| parts.headers.contains_key(*name));
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let named = host.and_then(|host| url::Url::parse(&format!("http://{host}")).ok());
+    let is_ours = named.is_some_and(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    });
+    let is_near = parts.extensions.get::<SocketAddr>().is_some_and(|peer| peer.ip().is_loopback());
+    is_near && is_ours && !is_forwarded
 }
 
 /// The device of `?clientId=`, or the usual one; `None` for what cannot be a name.
@@ -85,5 +100,31 @@ fn named(parts: &Parts, app: &App) -> Option<DeviceId> {
         None => Some(app.whatsapp.device.clone()),
         Some((_, name)) if name.is_empty() => Some(app.whatsapp.device.clone()),
         Some((_, name)) => DeviceId::parse(&name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn from(peer: &str, headers: &[(&str, &str)]) -> bool {
+        let request = Request::get("/api/whatsapp/status").extension(peer.parse::<SocketAddr>().unwrap());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        is_from_here(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn only_this_machine_by_its_own_name_needs_no_key() {
+        for host in ["127.0.0.1:3000", "localhost:3000", "[::1]:3000"] {
+            assert!(from("127.0.0.1:4000", &[("host", host)]), "{host}");
+        }
+        assert!(!from("192.0.2.1:4000", &[("host", "127.0.0.1:3000")]), "another machine");
+        assert!(!from("127.0.0.1:4000", &[("host", "some.tunnel.example")]), "a tunnel's name");
+        assert!(
+            !from("127.0.0.1:4000", &[("host", "localhost"), ("x-forwarded-for", "192.0.2.1")]),
+            "a proxy"
+        );
+        assert!(!from("127.0.0.1:4000", &[]), "no name");
     }
 }
