@@ -57,7 +57,7 @@ for (const [screen, options] of SCREENS) {
       await person.button('Pause').click();
       for (const [name, path] of [
         ['overview', '/admin'], ['overview-day', '/admin?range=day'], ['payments', '/admin/payment'],
-        ['checkouts', '/admin/checkout'], ['jobs', '/admin/generation'], ['logins', '/admin/login'],
+        ['checkouts', '/admin/checkout'], ['jobs', '/admin/generation'], ['whatsapp', '/admin/whatsapp'], ['logins', '/admin/login'],
         ['nothing-failed', '/admin/payment?status=failed'], ['attention', '/admin/attention'], ['outbox', '/admin/outbox'],
         ['coupons', '/admin/coupons'], ['audit', '/admin/audit'], ['job', `/admin/generation/${job}`],
         ['search-nothing', '/admin/search?q=nothing'], ['search-user', `/admin/search?q=${user}`],

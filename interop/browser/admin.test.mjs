@@ -5,7 +5,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { bought, Operator, Shop } from './admin.mjs';
 import { ADA, openBrowser, Person } from './person.mjs';
+import { Program } from './program.mjs';
 import { Buyer } from './shop.mjs';
+import { seen, WhatsApp } from './whatsapp.mjs';
 
 const USER = '3f2b1c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d';
 
@@ -204,6 +206,44 @@ test('with the keyboard alone, and without any script', async () => {
     }
     await person.page.getByText(javaScriptEnabled ? 'It was cancelled.' : 'failed', { exact: true }).first().waitFor();
     await person.leave();
+  }
+});
+
+test('a WhatsApp device is looked at, reconnected and stopped', async () => {
+  const whatsapp = await WhatsApp.start();
+  const desk = await Program.start('admin-whatsapp', { SESSILE_WHATSAPP_SERVER: whatsapp.url, CLIENT_ID: 'front-desk' });
+  try {
+    const ada = await Person.arrive(browser, desk);
+    await ada.open('/whatsapp');
+    await ada.page.getByRole('heading', { name: 'Scan to pair' }).waitFor();
+    await whatsapp.scan(await seen(ada.page, '[data-qr]'));
+    await ada.page.getByRole('heading', { name: 'Connected' }).waitFor({ timeout: 30_000 });
+    await ada.leave();
+
+    const operator = await Operator.arrive(browser, desk);
+    const rate = operator.page.locator('.rate').filter({ hasText: 'WhatsApp keys stored' });
+    await rate.filter({ hasText: '100.0 %' }).waitFor();
+    await operator.part('WhatsApp').locator('.big').filter({ hasText: '1 ready' }).waitFor();
+    await operator.search('front-desk');
+    await operator.rows('WhatsApp').filter({ hasText: 'ready' }).getByRole('link').first().click();
+    await operator.part('Facts').getByText('this process', { exact: true }).waitFor();
+    await operator.does('Reconnect this device');
+    await operator.page.getByText('The device connects anew.').waitFor();
+    for (const began = Date.now(); (await operator.page.locator('.state').first().innerText()) !== 'ready';) {
+      assert.ok(Date.now() - began < 20_000, 'the device is ready again');
+      await operator.open('/admin/whatsapp');
+    }
+    await operator.rows('WhatsApp').getByRole('link').first().click();
+    await operator.does('Stop this device');
+    await operator.page.getByText('The device stops, and stays stopped.').waitFor();
+    const said = await operator.timeline();
+    assert.deepEqual(said.filter((what) => what.startsWith('whatsapp.')).sort(), ['whatsapp.reconnect_ordered', 'whatsapp.stop_ordered']);
+    await operator.open('/admin/whatsapp?status=stopped');
+    await operator.rows('WhatsApp').filter({ hasText: 'front-desk' }).waitFor();
+    await operator.leave();
+  } finally {
+    await desk.stop();
+    whatsapp.stop();
   }
 });
 

@@ -1,10 +1,14 @@
-//! The Express application keeps sessions in both stores, so that the other tests may put it beside Sessile.
+//! The Express application keeps sessions in both stores, so that the other tests may put it beside Sessile; and the guides
+//! for those who come from Express or from tower-sessions do what they say.
+
+mod guide;
 
 use std::path::Path;
 
+use guide::{Block, Reader, blocks};
 use reqwest::{Client, Method, header};
 use serde_json::{Value, json};
-use sessile_interop::servers::{NodeApp, Postgres, Redis, ServerError};
+use sessile_interop::servers::{NodeApp, Postgres, Redis, ServerError, free_port};
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -109,5 +113,63 @@ async fn a_program_that_ends_shows_its_log() -> Outcome {
         return Err("it started".into());
     };
     assert!(error.to_string().contains("set STORE to postgres or redis"), "{error}");
+    Ok(())
+}
+
+/// Where a guide's programs listen, and where they do here: Sessile or the application, and Express.
+fn places(sessile: u16, express: u16) -> Vec<(String, String)> {
+    let at = |port: u16| format!("127.0.0.1:{port}");
+    let listen = |port: u16| format!("listen({port},");
+    vec![(at(3000), at(sessile)), (at(4000), at(express)), (listen(4000), listen(express))]
+}
+
+/// Asserts that the packages which a guide installs are those that are here, by name and major version.
+fn check_packages(command: &str, here: &Path) -> Outcome {
+    let package: Value = serde_json::from_str(&std::fs::read_to_string(here.join("package.json"))?)?;
+    for wanted in command.split_whitespace().skip(2) {
+        let (name, major) = wanted.rsplit_once('@').ok_or("a version")?;
+        let version = package["dependencies"][name].as_str().unwrap_or_default();
+        assert_eq!(version.split('.').next(), Some(major), "{wanted} is {version} in package.json");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_from_express_does_what_it_says() -> Outcome {
+    let postgres = Postgres::start().await?;
+    let url = postgres.create_database("shop").await?;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("express");
+    let guide = guide::guide("express.md")?;
+    let install = guide.lines().find(|line| line.starts_with("npm install ")).ok_or("what it installs")?;
+    check_packages(install, &here)?;
+    let port = free_port()?;
+    let mut means = places(port, free_port()?);
+    means.push(("postgresql://user:password@127.0.0.1:5432/shop".to_owned(), url));
+    means.push((install.to_owned(), "true".to_owned()));
+    let mut reader = Reader::new(&[("PORT", port.to_string())], means)?;
+    reader.has_packages(&here)?;
+    assert_eq!(reader.follow(&guide).await?, 4);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_from_tower_sessions_does_what_it_says() -> Outcome {
+    let example = include_str!("../examples/from_tower_sessions.rs");
+    let guide = guide::guide("tower-sessions.md")?;
+    let file = blocks(&guide).into_iter().find_map(|block| match block {
+        Block::File { text, .. } => Some(text),
+        _ => None,
+    });
+    // All but the line that says what the example is for.
+    let (_, compiled) = example.split_once("\n\n").ok_or("an application")?;
+    assert_eq!(file.as_deref(), Some(compiled), "the guide's application is the one that is compiled");
+    let programs = Path::new(env!("CARGO_BIN_EXE_peer")).parent().ok_or("a folder of programs")?;
+    let program = programs.join("examples/from_tower_sessions");
+    assert!(program.exists(), "build it: cargo build -p sessile-interop --example from_tower_sessions");
+    let port = free_port()?;
+    let mut means = places(port, free_port()?);
+    means.push(("cargo run".to_owned(), program.display().to_string()));
+    let mut reader = Reader::new(&[("PORT", port.to_string())], means)?;
+    assert_eq!(reader.follow(&guide).await?, 2);
     Ok(())
 }

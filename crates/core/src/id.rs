@@ -46,7 +46,8 @@ pub(crate) fn digest_of(parts: &[&str]) -> String {
 }
 
 /// Eight hexadecimal digits that name an id in a log.
-pub(crate) fn fingerprint_of(text: &str) -> String {
+#[must_use]
+pub fn fingerprint_of(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -20,6 +20,7 @@ pub mod user;
 pub mod whatsapp;
 
 pub use entropy::{Entropy, OsEntropy};
+pub use id::fingerprint_of;
 pub use sealing::SealingKeys;
 pub use secret::{Secret, SecretList, WeakSecret};
 pub use store::StoreError;

@@ -8,6 +8,7 @@ use crate::http::{COUPON_TRIES, OPERATOR_TRIES, Throttle, Waiting};
 use crate::limits::REQUESTS_MAX;
 use crate::money::MoneyParts;
 use crate::stores::{Place, Stores};
+use crate::tour::Tour;
 use crate::whatsapp::WhatsAppParts;
 use sessile::{CookieSigner, LoginStore, Logins, SameOriginLayer, SessionLayer, TrustProxy};
 use sessile_core::generation::GenerationStore;
@@ -50,6 +51,7 @@ pub struct Parts {
     pub(crate) operator_tries: Throttle,
     pub(crate) waiting: Waiting,
     pub(crate) stand_ins: Vec<(String, String)>,
+    pub(crate) tour: Option<Arc<Tour>>,
     /// What this process saw happen, and the last counts: for the dashboard.
     pub(crate) watch: Arc<Watch>,
     pub(crate) counts: Counts,
@@ -127,7 +129,7 @@ impl App {
             sealing: config.sealing.clone(),
             money: MoneyParts::new(config, ledger, &clock, &entropy)?,
             generation: GenerationParts::new(config, jobs, &clock, &entropy)?,
-            whatsapp: WhatsAppParts::new(config, stores.devices.as_ref(), &clock, &entropy)?,
+            whatsapp: WhatsAppParts::new(config, stores.devices.as_ref(), &clock, &entropy, &watch)?,
             api_keys: config.money.api_keys.clone(),
             admin_token: admin_token(config, &*entropy),
             app_url: config.app_url.clone(),
@@ -136,6 +138,7 @@ impl App {
             operator_tries: Throttle::new(OPERATOR_TRIES),
             waiting: Waiting::new(),
             stand_ins: config.stand_ins.clone(),
+            tour: config.tour.clone(),
             watch,
             counts: Counts::default(),
             places: Place::all_of(config),

@@ -30,7 +30,7 @@ pub enum Command {
     /// Serve; production unless SESSILE_ENV (or NODE_ENV) says development
     #[command(after_help = EXIT_CODES)]
     Serve,
-    /// Try it out: serve in development with a stand-in for Whop and a data folder
+    /// Try it out: a tour in development, with stand-ins for the providers and a data folder
     #[command(after_help = EXIT_CODES)]
     Dev,
     /// Work without serving: the outbox, reconciliation and sweeps, beside servers or where nothing serves for long

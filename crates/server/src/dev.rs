@@ -1,10 +1,12 @@
 //! `sessile dev`: the server in development, with stand-ins for Whop, CLICK, Stripe and SuperDuperAI on this machine,
-//! something to sell, and a data folder, so that everything can be clicked through within a minute of cloning.
+//! something to sell, and a data folder, so that everything can be clicked through within a minute of cloning; and with a
+//! tour of it at `/`, which breaks things on request.
 //!
 //! What is configured for real is left alone: a provider whose settings are there gets no stand-in.
 
 use crate::config::{Click, Config, DEFAULT_PORT, GenerationConfig, Overrides, Whop};
 use crate::exit::Stop;
+use crate::tour::{Providers, Tour};
 use crate::{logging, serve};
 use sessile_sandbox::click::ClickConfig;
 use sessile_sandbox::stripe::{StripeConfig, Webhook};
@@ -12,6 +14,7 @@ use sessile_sandbox::superduperai::SuperDuperAiConfig;
 use sessile_sandbox::whop::WhopConfig;
 use sessile_sandbox::{Sandbox, SandboxConfig};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Ports that are tried when none is configured.
@@ -22,6 +25,10 @@ const CLIENT_ID: &str = "app_sessile_dev";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_sessile_dev";
 /// The stand-in generator shows a request at once.
 const SETTLED_SECONDS: &str = "3";
+/// A worker that was killed is missed soon.
+const LEASE_SECONDS: &str = "10";
+/// CLICK repeats an unanswered message for longer than the tour cuts the database.
+const CLICK_TRIES: u32 = 30;
 /// What is sold when nothing else is.
 const CATALOGUE: &str = include_str!("dev_catalogue.json");
 
@@ -41,9 +48,13 @@ pub(crate) async fn run(mut env: BTreeMap<String, String>, overrides: Overrides)
     if first.money.terms.catalogue.is_none() {
         env.insert("SESSILE_CATALOGUE".to_owned(), CATALOGUE.to_owned());
     }
+    env.entry("SESSILE_GENERATION_LEASE_SECONDS".to_owned()).or_insert_with(|| LEASE_SECONDS.to_owned());
     let stand_ins = StandIns::start(&first, &mut env, &home).await?;
     let mut config = Config::load(&env, &overrides)?;
     config.stand_ins = stand_ins.addresses();
+    let token_at = config.in_data("admin-token").display().to_string();
+    let token_at = config.admin_token.is_none().then_some(token_at);
+    config.tour = Some(Arc::new(Tour::new(stand_ins.providers(), token_at)));
     banner(&config);
     let done = serve::serve(&config, listener, serve::asked_to_stop()).await;
     if let Some(sandbox) = stand_ins.sandbox {
@@ -83,7 +94,8 @@ impl StandIns {
         let GenerationConfig { stripe, generator, .. } = &config.generation;
         let (stripe, superduperai) = (!stripe.is_ready(), !generator.is_ready());
         let redirect = format!("{home}/auth/whop/callback");
-        let merchant = ClickConfig::demo();
+        let mut merchant = ClickConfig::demo();
+        merchant.retry.tries_max = CLICK_TRIES;
         let mut settings = SandboxConfig::new();
         if whop {
             settings = settings.with_whop(WhopConfig::new(CLIENT_ID, vec![redirect.clone()]));
@@ -133,6 +145,15 @@ impl StandIns {
             set("SESSILE_GENERATION_SETTLED_SECONDS", SETTLED_SECONDS.to_owned());
         }
         Ok(Self { sandbox: Some(sandbox), whop, click, stripe, superduperai })
+    }
+
+    /// Those that the tour makes misbehave.
+    fn providers(&self) -> Providers {
+        let of = |runs: bool| self.sandbox.as_ref().filter(|_| runs);
+        Providers {
+            click: of(self.click).map(|sandbox| sandbox.click().clone()),
+            stripe: of(self.stripe).map(|sandbox| sandbox.stripe().clone()),
+        }
     }
 
     /// Their names and their own pages, which show what they did and make them misbehave.

@@ -23,6 +23,7 @@ mod serve;
 mod stores;
 mod sweeper;
 pub mod telemetry;
+mod tour;
 mod whatsapp;
 pub mod worker;
 

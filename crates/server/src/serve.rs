@@ -60,6 +60,9 @@ pub(crate) async fn serve(
     operator_token(config);
     let app = App::new(config, &stores, clock, entropy)?;
     let background = Background::start(config, &stores, &app)?;
+    if let Some(tour) = &config.tour {
+        tour.watch_over(background.crew());
+    }
     app.whatsapp.run();
     let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     tracing::info!(address, "listening");

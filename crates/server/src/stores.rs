@@ -9,6 +9,7 @@ pub(crate) use devices::look_at_devices;
 
 use crate::config::Config;
 use crate::exit::Stop;
+use crate::tour::Line;
 use sessile::LoginStore;
 use sessile_core::generation::GenerationStore;
 use sessile_core::ledger::LedgerStore;
@@ -95,9 +96,12 @@ type Logins = (Arc<dyn LoginStore>, Option<Arc<Fallback>>);
 async fn logins(config: &Config, clock: Arc<dyn Clock>) -> Result<Logins, Stop> {
     let options = options_for(&config.store.login, &config.login_options);
     let primary = open_logins(config.store.login_url.expose(), &options).await?;
-    if !is_server(&config.store.login) {
+    let line = config.line();
+    // A line that can be cut is as good as a server that can be away.
+    if !is_server(&config.store.login) && line.is_none() {
         return Ok((primary, None));
     }
+    let primary = line.map_or(primary.clone(), |line| Line::logins(line, primary));
     let spool = config.in_data("login-spool.db");
     match Fallback::open(primary.clone(), &spool, &options, clock).await {
         Ok(fallback) => {
@@ -135,35 +139,46 @@ async fn users(config: &Config) -> Result<Users, Stop> {
     match &config.store.users {
         StoreUrl::Memory => Ok((Arc::new(MemoryUsers::default()), None)),
         StoreUrl::Postgres(url) => {
-            let primary: Arc<dyn UserDirectory> =
-                Arc::new(PostgresUsers::open(url, table, Choice::Yes).await?);
-            match SqliteUsers::open(&config.in_data("users-spool.db"), table) {
-                Ok(spool) => {
-                    let users = Arc::new(SpooledUsers::new(primary, spool));
-                    Ok((users.clone(), Some(users)))
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "without a spool nobody can sign in while the users' database is away");
-                    Ok((primary, None))
-                }
-            }
+            Ok(spooled(config, Arc::new(PostgresUsers::open(url, table, Choice::Yes).await?)))
         }
-        StoreUrl::Sqlite(path) => Ok((Arc::new(SqliteUsers::open(path, table)?), None)),
+        StoreUrl::Sqlite(path) => {
+            let users: Arc<dyn UserDirectory> = Arc::new(SqliteUsers::open(path, table)?);
+            Ok(if config.line().is_some() { spooled(config, users) } else { (users, None) })
+        }
         // The configuration never puts users into Redis.
         StoreUrl::Redis(_) => Ok((Arc::new(SqliteUsers::open(&config.in_data("sessile.db"), table)?), None)),
+    }
+}
+
+/// Users that can be away, with a spool behind them.
+fn spooled(config: &Config, primary: Arc<dyn UserDirectory>) -> Users {
+    let primary = config.line().map_or(primary.clone(), |line| Line::users(line, primary));
+    match SqliteUsers::open(&config.in_data("users-spool.db"), &config.users_table) {
+        Ok(spool) => {
+            let users = Arc::new(SpooledUsers::new(primary, spool));
+            (users.clone(), Some(users))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "without a spool nobody can sign in while the users' database is away");
+            (primary, None)
+        }
     }
 }
 
 /// Beside the users: a payment changes a user's tier in its own transaction.
 async fn ledger(config: &Config) -> Result<Option<Arc<dyn LedgerStore>>, Stop> {
     let Some(url) = ledger_url(config) else { return Ok(None) };
-    Ok(Some(open_ledger(&url, &ledger_options(config)).await?))
+    let ledger = open_ledger(&url, &ledger_options(config)).await?;
+    Ok(Some(config.line().map_or(ledger.clone(), |line| Line::ledger(line, ledger))))
 }
 
 /// On Redis where it is configured, else beside the users.
 async fn generations(config: &Config) -> Result<Option<Arc<dyn GenerationStore>>, Stop> {
     match config.generation.store.as_ref().filter(|_| config.generation.is_wanted()) {
-        Some(url) => Ok(Some(open_generations(url.expose()).await?)),
+        Some(url) => {
+            let jobs = open_generations(url.expose()).await?;
+            Ok(Some(config.line().map_or(jobs.clone(), |line| Line::generations(line, jobs))))
+        }
         None => Ok(None),
     }
 }

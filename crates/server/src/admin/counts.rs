@@ -9,6 +9,7 @@ use sessile_core::StoreError;
 use sessile_core::generation::Tally;
 use sessile_core::ledger::Census;
 use sessile_core::login::LoginCount;
+use sessile_core::whatsapp::DeviceHead;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -42,6 +43,14 @@ pub(crate) struct Counts {
     ledger: Kept<Census>,
     logins: Kept<LoginCount>,
     generations: Kept<Tally>,
+    devices: Kept<Vec<DeviceHead>>,
+}
+
+impl Counts {
+    /// A device was just told to do something: the next page shows how it is then.
+    pub(super) async fn forget_devices(&self) {
+        *self.devices.0.lock().await = None;
+    }
 }
 
 /// An answer that is good for a moment: the longer it took, the longer. Whoever finds it too old asks, and everybody
@@ -97,6 +106,14 @@ pub(super) async fn logins(app: &App) -> Result<LoginCount, Absent> {
 pub(super) async fn generations(app: &App) -> Result<Tally, Absent> {
     let jobs = app.generation.jobs.as_ref().map_err(|missing| Absent::Off(missing.clone()))?;
     app.counts.generations.get(jobs.store().tally(app.clock.now())).await
+}
+
+/// Of WhatsApp devices: all of them, without their keys.
+pub(super) async fn devices(app: &App) -> Result<Vec<DeviceHead>, Absent> {
+    let needs = |names: &Vec<&str>| Absent::Off(format!("WhatsApp devices need {}.", names.join(" and ")));
+    let devices = app.whatsapp.devices.as_ref().map_err(needs)?;
+    let asked = async { devices.list().await.map_err(StoreError::unavailable) };
+    app.counts.devices.get(asked).await
 }
 
 #[cfg(test)]

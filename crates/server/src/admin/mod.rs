@@ -17,9 +17,13 @@ mod remarks;
 mod search;
 mod series;
 mod sheet;
+mod stored;
 
 pub(crate) use counts::Counts;
-pub(crate) use series::{MeasuredGenerations, MeasuredLedger, MeasuredLogins, SweepRun, Watch};
+pub(crate) use series::{
+    Mark, MeasuredDevices, MeasuredGenerations, MeasuredLedger, MeasuredLogins, Subject, SweepRun, Watch,
+};
+pub(crate) use stored::{StoredRow, stored};
 
 use crate::app::App;
 use crate::http::headers::operated;

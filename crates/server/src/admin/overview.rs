@@ -101,6 +101,14 @@ fn rates(app: &App, cards: &[KindCard], census: Option<&Census>, waiting: u64) -
         value: if tried == 0 { "–".to_owned() } else { percent(succeeded as f64 / tried as f64) },
         note: format!("{} of {} in this process", number(succeeded), number(tried)),
     });
+    if app.whatsapp.devices.is_ok() {
+        let (steps, stored) = app.watch.steps();
+        rates.push(Rate {
+            name: "WhatsApp keys stored",
+            value: if steps == 0 { "–".to_owned() } else { percent(stored as f64 / steps as f64) },
+            note: format!("{} of {} changes in this process", number(stored), number(steps)),
+        });
+    }
     let (pending, dead) = census.map_or((0, 0), |census| (census.effects_pending, census.effects_dead));
     rates.push(Rate {
         name: "Outbox",
@@ -243,7 +251,22 @@ async fn stores(app: &App) -> Vec<StoreLine> {
             note: answer.err().unwrap_or_default(),
         });
     }
+    lines.extend(device_store(app).await);
     lines
+}
+
+/// That of WhatsApp devices, which is no other kind's.
+async fn device_store(app: &App) -> Option<StoreLine> {
+    let devices = app.whatsapp.devices.as_ref().ok()?;
+    let store = devices.info(&app.whatsapp.device).store;
+    let known = counts::devices(app).await;
+    Some(StoreLine {
+        what: "WhatsApp devices",
+        engine: store.engine.to_owned(),
+        place: store.place,
+        state: if known.is_ok() { "ready" } else { "away" },
+        note: known.err().map(|_| "it did not answer".to_owned()).unwrap_or_default(),
+    })
 }
 
 async fn answers(ping: impl Future<Output = Result<(), StoreError>>) -> Result<(), String> {

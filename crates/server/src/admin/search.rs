@@ -86,7 +86,7 @@ fn hint() -> Markup {
         p.soft {
             "Write a whole id: of a checkout, payment, refund or paid job; a user's id; the order that CLICK knows "
             "(" code { "merchant_trans_id" } ") or its transaction number; Stripe's " code { "cs_…" } ", "
-            code { "pi_…" } " or " code { "evt_…" } ". Payments and messages of Stripe are found among the newest jobs."
+            code { "pi_…" } " or " code { "evt_…" } "; a WhatsApp device's name. Payments and messages of Stripe are found among the newest jobs."
         }
     }
 }

@@ -103,6 +103,8 @@ pub(super) fn done(word: &str) -> Option<&'static str> {
         "refund" => "The refund was ordered; a worker carries it out.",
         "settle" => "The refund counts as done.",
         "retry" => "The failed videos are made after all, as soon as a worker takes the job.",
+        "reconnect" => "The device connects anew.",
+        "stop" => "The device stops, and stays stopped.",
         "revoke" => "The login was revoked.",
         "revoke-all" => "All logins of this user were revoked.",
         _ => return None,

@@ -20,12 +20,14 @@ pub use secrets::{Kept, KeptError, SealingSource, SecretSource, keep};
 pub use store::{Disk, StoreChoice, Warning};
 pub use whatsapp::{DevicesPlace, Moves, Nodes, WhatsAppConfig};
 
+use crate::tour::{Line, Tour};
 use sessile::{LoginPolicy, TrustProxy};
 use sessile_core::{SealingKeys, Secret};
 use sessile_store::{Choice, Layout, LoginOptions};
 use source::Source;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -101,6 +103,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Names and addresses of the stand-in providers that `sessile dev` runs beside us.
     pub stand_ins: Vec<(String, String)>,
+    /// The tour that `sessile dev` gives; nobody else has one.
+    pub(crate) tour: Option<Arc<Tour>>,
     /// `SESSILE_…` variables that mean nothing.
     pub strangers: Vec<String>,
     /// The file that was read.
@@ -159,6 +163,7 @@ impl Config {
             ),
             log: log(&source, mode),
             stand_ins: Vec::new(),
+            tour: None,
             strangers: source.strangers.clone(),
             file: source.file.clone(),
             app_url,
@@ -179,6 +184,11 @@ impl Config {
     #[must_use]
     pub fn port_or_default(&self) -> u16 {
         self.port.unwrap_or(DEFAULT_PORT)
+    }
+
+    /// What stands between the stores and their engines, where the tour can cut it.
+    pub(crate) fn line(&self) -> Option<&Arc<Line>> {
+        self.tour.as_ref().map(|tour| tour.line())
     }
 
     /// A file in the data folder.

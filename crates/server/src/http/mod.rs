@@ -31,13 +31,15 @@ pub(crate) mod v1;
 mod visit;
 mod waiting;
 pub(crate) mod whatsapp;
-mod wizard;
+pub(crate) mod wizard;
 
+pub(crate) use accept::wants_page;
 pub(crate) use generation::PROMPT_PATH;
 pub use problem::PROBLEM_CODES;
 pub(crate) use problem::Problem;
 pub(crate) use throttle::{COUPON_TRIES, OPERATOR_TRIES, Origin, Throttle};
 pub(crate) use waiting::Waiting;
+pub(crate) use whatsapp::is_from_here;
 
 use crate::app::App;
 use crate::limits::BODY_BYTES_MAX;
@@ -70,7 +72,8 @@ pub fn router(app: App) -> Router {
     if app.is_development() {
         visitors = visitors
             .route("/auth/dev", get(sign_in::development))
-            .route("/debug/session", get(debug::session));
+            .route("/debug/session", get(debug::session))
+            .merge(crate::tour::routes(&app));
     }
     visitors = visitors.merge(wizard::routes(&app));
     let visitors = visitors
@@ -94,6 +97,7 @@ pub fn router(app: App) -> Router {
         .route(payment::RETURN_PATH, get(payment::back))
         .merge(v1::admin(&app))
         .merge(crate::admin::routes(&app))
+        .merge(crate::tour::assets(&app))
         .merge(generation::open_routes())
         .merge(visitors)
         .fallback(missing::route)

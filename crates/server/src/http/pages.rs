@@ -3,23 +3,27 @@
 use super::accept::found;
 use super::{me, purchases, visit, wizard};
 use crate::app::App;
-use crate::pages;
+use crate::{pages, tour};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode};
 use sessile::{Error, Lost, Session, SignInSession};
 
 /// Pages with somebody's data are nobody else's to keep.
 const PRIVATE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
-/// `GET /`.
+/// `GET /`: the way in; the tour, where this machine asks for it.
 pub(crate) async fn landing(
     State(app): State<App>,
-    headers: HeaderMap,
+    parts: Parts,
     SignInSession(session): SignInSession,
 ) -> Response {
-    check(&app, &session, &headers, "/");
+    check(&app, &session, &parts.headers, "/");
+    if let Some(tour) = tour::offered(&app, &parts) {
+        return tour::page(&app, &tour, &session).await;
+    }
     let view = pages::Landing {
         signed_in: session.user().is_some(),
         sign_in: app.sign_in_path(),

@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
+use sessile_whatsapp::DeviceError;
 
 const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/errors/");
 const RETRY_AFTER_SECONDS: u16 = 1;
@@ -16,6 +17,7 @@ pub const PROBLEM_CODES: &[&str] = &[
     "coupon_code_taken",
     "coupon_not_found",
     "device_not_found",
+    "device_unavailable",
     "effect_not_found",
     "generation_not_found",
     "generation_not_retryable",
@@ -93,6 +95,18 @@ impl Problem {
             "No such session",
             "You have no session with this handle; it may have ended already.",
             "Read the list of sessions again.",
+        )
+    }
+
+    /// A WhatsApp device did not do what an operator ordered.
+    pub(crate) fn device_unavailable(why: &DeviceError) -> Self {
+        let detail = format!("The device did not do it: {why}.");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "device_unavailable",
+            "The WhatsApp device is unavailable",
+            &detail,
+            "Look at the device's page, and try again; repeating is safe.",
         )
     }
 

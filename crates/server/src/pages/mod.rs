@@ -10,6 +10,7 @@ mod notices;
 mod payment;
 mod price;
 mod purchases;
+mod tour;
 mod whatsapp;
 mod wizard;
 
@@ -21,6 +22,7 @@ pub(crate) use notices::{Landing, away, landing, not_configured, not_found, not_
 pub(crate) use payment::{PaymentView, payment};
 pub(crate) use price::price_text;
 pub(crate) use purchases::{Purchase, Purchases};
+pub(crate) use tour::{TourView, tour};
 pub(crate) use whatsapp::whatsapp;
 pub(crate) use wizard::{Visitor, add, lines, packages};
 
@@ -35,6 +37,8 @@ pub(crate) const SCRIPT: &str = include_str!("wizard.js");
 pub(crate) const GENERATION_SCRIPT: &str = include_str!("generation.js");
 /// The script of WhatsApp devices, compiled in.
 pub(crate) const WHATSAPP_SCRIPT: &str = include_str!("whatsapp.js");
+/// The tour's script, compiled in.
+pub(crate) const TOUR_SCRIPT: &str = include_str!("tour.js");
 
 /// The sign in the tab.
 pub(crate) const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='9' fill='%230f766e'/%3E%3Cpath d='M16 7v18M9 12l7-5 7 5M9 25h14' stroke='white' stroke-width='2.6' fill='none' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";

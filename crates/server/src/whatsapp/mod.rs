@@ -9,6 +9,7 @@ mod picture;
 pub(crate) use observer::Metrics;
 pub(crate) use picture::{Drawing, Undrawable, draw};
 
+use crate::admin::{MeasuredDevices, Watch};
 use crate::config::{Config, WhatsAppConfig};
 use crate::exit::Stop;
 use crate::generation::Streams;
@@ -41,6 +42,7 @@ impl WhatsAppParts {
         stores: Option<&DeviceStores>,
         clock: &Arc<dyn Clock>,
         entropy: &Arc<dyn Entropy>,
+        watch: &Arc<Watch>,
     ) -> Result<Self, Stop> {
         let WhatsAppConfig { device, place, sealing, server, .. } = &config.whatsapp;
         let devices = match (stores, place) {
@@ -54,8 +56,8 @@ impl WhatsAppParts {
                     let version = server.as_ref().map(|_| STAND_IN_VERSION);
                     let whatsapp = Arc::new(RealWhatsApp { server: server.clone(), version });
                     let (clock, entropy) = (clock.clone(), entropy.clone());
-                    let observer = Arc::new(Metrics);
-                    let store = stores.store.clone();
+                    let observer = Arc::new(Metrics(watch.clone()));
+                    let store = Arc::new(MeasuredDevices::new(stores.store.clone(), watch.clone()));
                     Ok(Devices::new(Setup { store, keys, owner, whatsapp, clock, entropy, observer }))
                 }
             },

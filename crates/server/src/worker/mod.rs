@@ -34,7 +34,7 @@ use secrecy::SecretString;
 use sessile_core::{Clock, Entropy, OsEntropy, SystemClock};
 use sessile_providers::click::MerchantApi;
 use sessile_providers::{supabase, webhook};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -118,10 +118,67 @@ impl Running {
     }
 }
 
+/// The workers of this process: they can be sent away, cut off, and called back while it serves.
+pub(crate) struct Crew {
+    money: Option<Workers>,
+    generation: Option<GenerationWorkers>,
+    shift: Mutex<Shift>,
+}
+
+/// Who is at work.
+#[derive(Default)]
+struct Shift {
+    running: Vec<Running>,
+    /// Nobody is called back any more.
+    is_over: bool,
+}
+
+impl Crew {
+    fn new(config: &Config, app: &App) -> Result<Self, Stop> {
+        let (money, generation) = (Workers::new(config, app)?, GenerationWorkers::new(app));
+        Ok(Self { money, generation, shift: Mutex::default() })
+    }
+
+    /// Calls everybody who is not at work, unless the process stops.
+    pub(crate) fn start(&self) {
+        let mut shift = self.shift();
+        if shift.is_over || !shift.running.is_empty() {
+            return;
+        }
+        shift.running.extend(self.money.as_ref().map(Workers::start));
+        shift.running.extend(self.generation.as_ref().map(GenerationWorkers::start));
+    }
+
+    /// Ends everybody in the middle of what they do, as a killed process would.
+    pub(crate) fn cut_off(&self) {
+        let running = std::mem::take(&mut self.shift().running);
+        drop(running);
+    }
+
+    /// Lets everybody finish what is in hand.
+    pub(crate) async fn stop(&self) {
+        let running = std::mem::take(&mut self.shift().running);
+        futures_util::future::join_all(running.into_iter().map(Running::stop)).await;
+    }
+
+    /// Whether anybody is at work.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !self.shift().running.is_empty()
+    }
+
+    async fn close(&self) {
+        self.shift().is_over = true;
+        self.stop().await;
+    }
+
+    fn shift(&self) -> MutexGuard<'_, Shift> {
+        self.shift.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Everything that a process does beside answering requests.
 pub(crate) struct Background {
-    money: Option<Running>,
-    generation: Option<Running>,
+    crew: Arc<Crew>,
     others: Vec<JoinHandle<()>>,
 }
 
@@ -131,25 +188,25 @@ impl Background {
     /// # Errors
     /// [`Stop`] names the setting that is wrong.
     pub(crate) fn start(config: &Config, stores: &Stores, app: &App) -> Result<Self, Stop> {
-        let money = Workers::new(config, app)?;
+        let crew = Arc::new(Crew::new(config, app)?);
         let entropy = app.entropy.clone();
         let others = vec![
             tokio::spawn(sweeper::run(app.clone(), entropy, config.prune_interval)),
             tokio::spawn(app.watch.clone().run()),
             tokio::spawn(stores.drain_users()),
         ];
-        let generation = GenerationWorkers::new(app);
-        Ok(Self {
-            money: money.map(|workers| workers.start()),
-            generation: generation.map(|workers| workers.start()),
-            others,
-        })
+        crew.start();
+        Ok(Self { crew, others })
+    }
+
+    /// The workers, for whoever sends them away.
+    pub(crate) fn crew(&self) -> Arc<Crew> {
+        self.crew.clone()
     }
 
     /// Stops it.
-    pub(crate) async fn stop(mut self) {
-        let running = [self.money.take(), self.generation.take()];
-        futures_util::future::join_all(running.into_iter().flatten().map(Running::stop)).await;
+    pub(crate) async fn stop(self) {
+        self.crew.close().await;
     }
 }
 

@@ -26,6 +26,7 @@ mod routes;
 mod shop;
 mod sign_in;
 mod till;
+mod tour;
 mod v1;
 mod wizard;
 mod worker;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// How long a process may take to do what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     folder: TempDir,
     log: PathBuf,
@@ -20,7 +20,7 @@ struct Process {
 
 impl Process {
     /// Starts the binary in a clean environment; its standard error goes to a file.
-    fn start(name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = match std::env::var_os("SESSILE_TEST_OUTPUT") {
             Some(output) => {
@@ -41,7 +41,7 @@ impl Process {
         Self { child: command.spawn().unwrap(), folder, log }
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
@@ -49,7 +49,7 @@ impl Process {
         std::fs::read_to_string(self.folder.path().join("stdout.log")).unwrap()
     }
 
-    fn wait_until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let began = Instant::now();
         while !done(self) {
             assert!(began.elapsed() < PATIENCE, "{what} did not happen; it said:\n{}", self.said());
@@ -83,7 +83,7 @@ fn remember(secret: &str) {
     list.write_all(format!("{secret}\n").as_bytes()).unwrap();
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

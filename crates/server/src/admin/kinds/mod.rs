@@ -7,6 +7,7 @@ pub(super) mod checkout;
 pub(super) mod generation;
 mod login;
 pub(super) mod payment;
+mod whatsapp;
 
 pub(super) use login::Login;
 
@@ -20,8 +21,8 @@ use sessile_core::ledger::{AuditRow, Cursor};
 use std::collections::BTreeMap;
 
 /// Every kind, in the order of the pages.
-pub(super) const KINDS: [&dyn Kind; 4] =
-    [&checkout::Checkouts, &payment::Payments, &generation::Generations, &Login];
+pub(super) const KINDS: [&dyn Kind; 5] =
+    [&checkout::Checkouts, &payment::Payments, &generation::Generations, &whatsapp::WhatsApp, &Login];
 
 /// The kind with this name.
 pub(super) fn kind_of(name: &str) -> Option<&'static dyn Kind> {

@@ -10,5 +10,5 @@ mod sheet;
 pub(super) use chart::{Axis, Chart, Line};
 pub(super) use frame::{Here, Page, SCRIPT, STYLE, sign_in};
 pub(super) use overview::{Board, Chip, KindCard, Rate, StoreLine, effects, overview};
-pub(super) use parts::{absent, ago, badge, cell, empty, number, percent, reflow, rows_table};
+pub(super) use parts::{absent, ago, badge, cell, empty, number, percent, reflow, rows_table, tone};
 pub(super) use sheet::{asked_back, problem, sheet};

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use sessile::Timestamp;
 
 /// How a state looks.
-const fn tone(state: &str) -> &'static str {
+pub(in crate::admin) const fn tone(state: &str) -> &'static str {
     match state.as_bytes() {
         b"completed" | b"succeeded" | b"live" | b"granted" | b"done" | b"ready" => "good",
         b"active" | b"processing" | b"running" | b"submitted" | b"requested" => "busy",

@@ -24,18 +24,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 /// The stop-watches of one store.
-struct Meter {
+pub(super) struct Meter {
     watch: Arc<Watch>,
     seconds: [metrics::Histogram; 2],
 }
 
 impl Meter {
-    fn new(watch: Arc<Watch>, store: &'static str) -> Self {
+    pub(super) fn new(watch: Arc<Watch>, store: &'static str) -> Self {
         let of = |call| metrics::histogram!(telemetry::STORE_SECONDS, "store" => store, "call" => call);
         Self { watch, seconds: [of("load"), of("commit")] }
     }
 
-    async fn time<T>(&self, call: Call, work: impl Future<Output = T>) -> T {
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    pub(super) async fn time<T>(&self, call: Call, work: impl Future<Output = T>) -> T {
         let began = Instant::now();
         let answer = work.await;
         let took = began.elapsed();

@@ -3,11 +3,13 @@
 //! Fed by the stores' wrappers ([`measured`]), the workers and one route; the same moments are counted for Prometheus,
 //! which is where numbers of many processes and of more than a day belong. Nothing here is stored.
 
+mod devices;
 mod measured;
 mod ring;
 mod sweeps;
 mod tally;
 
+pub(crate) use devices::MeasuredDevices;
 pub(crate) use measured::{MeasuredGenerations, MeasuredLedger, MeasuredLogins};
 pub(crate) use ring::{Sample, Span};
 pub(crate) use sweeps::{SweepLog, SweepRun};
@@ -30,6 +32,8 @@ pub(crate) struct Watch {
     sweeps: Mutex<SweepLog>,
     recoveries: AtomicU64,
     recovered: AtomicU64,
+    steps: AtomicU64,
+    steps_stored: AtomicU64,
 }
 
 impl Watch {
@@ -43,6 +47,8 @@ impl Watch {
             sweeps: Mutex::default(),
             recoveries: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
+            steps_stored: AtomicU64::new(0),
         }
     }
 
@@ -78,6 +84,21 @@ impl Watch {
     /// How many tried to continue an expired checkout, and how many of them could.
     pub(crate) fn recoveries(&self) -> (u64, u64) {
         (self.recoveries.load(Relaxed), self.recovered.load(Relaxed))
+    }
+
+    /// A WhatsApp device's keys changed, and the change was offered to its store.
+    pub(crate) fn step_tried(&self) {
+        self.steps.fetch_add(1, Relaxed);
+    }
+
+    /// And is stored.
+    pub(crate) fn step_stored(&self) {
+        self.steps_stored.fetch_add(1, Relaxed);
+    }
+
+    /// How many changes of devices' keys were offered to the store, and how many of them are stored.
+    pub(crate) fn steps(&self) -> (u64, u64) {
+        (self.steps.load(Relaxed), self.steps_stored.load(Relaxed))
     }
 
     /// A sweep ended.

@@ -12,6 +12,7 @@ pub(crate) enum Subject {
     Checkout,
     Payment,
     Generation,
+    WhatsApp,
 }
 
 /// What can become of a session.
@@ -33,7 +34,7 @@ pub(crate) enum Call {
     Commit,
 }
 
-const SUBJECTS: usize = 4;
+const SUBJECTS: usize = 5;
 const MARKS: usize = 5;
 const CALLS: usize = 2;
 /// Four buckets for each doubling, from a microsecond to more than a minute: a percentile is exact to a fifth.
@@ -47,6 +48,7 @@ impl Subject {
             Self::Checkout => "checkout",
             Self::Payment => "payment",
             Self::Generation => "generation",
+            Self::WhatsApp => "whatsapp",
         }
     }
 }

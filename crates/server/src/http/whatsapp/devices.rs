@@ -131,7 +131,7 @@ pub(super) fn view(status: &Status, now: Timestamp) -> Value {
 }
 
 /// The same for a person.
-pub(super) fn said(status: &Status) -> &'static str {
+pub(crate) fn said(status: &Status) -> &'static str {
     match status.status {
         "ready" => "WhatsApp is connected and ready",
         "authenticated" => "Paired; WhatsApp is being connected",

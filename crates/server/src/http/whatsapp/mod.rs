@@ -11,6 +11,7 @@ mod send;
 mod stream;
 mod tidy;
 
+pub(crate) use devices::said;
 pub(crate) use page::{page, script};
 
 use super::caller::by_token;
@@ -78,7 +79,7 @@ impl FromRequestParts<App> for Of {
 
 /// Whether the other end is this machine, and asked for it by that name: neither a tunnel that forwards strangers, nor a
 /// page of another site behind a name that leads here. One that is not known is not.
-fn is_from_here(parts: &Parts) -> bool {
+pub(crate) fn is_from_here(parts: &Parts) -> bool {
     let is_forwarded = FORWARDED.iter().any(|name| parts.headers.contains_key(*name));
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let named = host.and_then(|host| url::Url::parse(&format!("http://{host}")).ok());
