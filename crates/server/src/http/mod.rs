@@ -18,6 +18,7 @@ mod intake;
 mod logout;
 mod me;
 pub(crate) mod missing;
+mod openapi;
 mod pages;
 mod payment;
 mod problem;
@@ -95,6 +96,7 @@ pub fn router(app: App) -> Router {
         .merge(v1::admin(&app))
         .merge(crate::admin::routes(&app))
         .merge(generation::open_routes())
+        .merge(openapi::routes())
         .merge(visitors)
         .fallback(missing::route)
         .method_not_allowed_fallback(missing::method)
