@@ -18,6 +18,7 @@ mod intake;
 mod logout;
 mod me;
 pub(crate) mod missing;
+mod openapi;
 mod pages;
 mod payment;
 mod problem;
@@ -99,6 +100,7 @@ pub fn router(app: App) -> Router {
         .merge(crate::admin::routes(&app))
         .merge(crate::tour::assets(&app))
         .merge(generation::open_routes())
+        .merge(openapi::routes())
         .merge(visitors)
         .fallback(missing::route)
         .method_not_allowed_fallback(missing::method)

@@ -19,6 +19,7 @@ mod generation_faults;
 mod generation_operations;
 mod generation_work;
 mod generation_world;
+mod openapi;
 mod outage;
 mod payment;
 mod process;
