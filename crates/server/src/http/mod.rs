@@ -36,6 +36,7 @@ pub(crate) mod wizard;
 
 pub(crate) use accept::wants_page;
 pub(crate) use generation::PROMPT_PATH;
+pub(crate) use logout::REFRESH_TOKEN_KEY;
 pub use problem::PROBLEM_CODES;
 pub(crate) use problem::Problem;
 pub(crate) use throttle::{COUPON_TRIES, OPERATOR_TRIES, Origin, Throttle};

@@ -10,6 +10,7 @@ mod admin;
 mod audit;
 mod checkout;
 mod click;
+mod commands;
 mod coupons;
 mod devices;
 mod engines;
