@@ -27,6 +27,7 @@ mod shop;
 mod sign_in;
 mod till;
 mod v1;
+mod whatsapp;
 mod wizard;
 mod worker;
 mod world;
