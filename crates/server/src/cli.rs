@@ -242,9 +242,21 @@ pub struct MigrateArgs {
     /// Print the SQL and change nothing
     #[arg(long)]
     pub print_sql: bool,
+    /// Move every WhatsApp device to files of this machine, or back to the configured database, while no server runs them
+    #[arg(long, value_enum, conflicts_with = "print_sql")]
+    pub to: Option<DevicesTo>,
     /// What to do
     #[command(subcommand)]
     pub action: Option<MigrateAction>,
+}
+
+/// Where WhatsApp devices are to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DevicesTo {
+    /// Files of this machine, in SESSION_PATH
+    Files,
+    /// What DATABASE_URL names, or the Supabase project
+    Database,
 }
 
 /// `sessile migrate up` and its sibling.
@@ -274,6 +286,8 @@ mod tests {
         let sweep = Cli::try_parse_from(["sessile", "sweep", "--once", "--batch", "10"]).unwrap();
         assert!(matches!(sweep.command, Command::Sweep(SweepArgs { batch: 10, .. })));
         assert!(Cli::try_parse_from(["sessile", "migrate", "--print-sql", "up"]).is_err());
+        assert!(Cli::try_parse_from(["sessile", "migrate", "--to", "files"]).is_ok());
+        assert!(Cli::try_parse_from(["sessile", "migrate", "--to", "elsewhere"]).is_err());
         assert!(Cli::try_parse_from(["sessile", "copy", "--from", "sqlite:a"]).is_err());
         assert_eq!(CopyKind::All.each().len(), 4);
     }

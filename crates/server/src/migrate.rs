@@ -1,9 +1,9 @@
 //! `sessile migrate`: create what is missing, show what is there, or print the SQL for somebody who owns the tables.
 
-use crate::cli::{MigrateAction, MigrateArgs};
+use crate::cli::{DevicesTo, MigrateAction, MigrateArgs};
 use crate::config::{Config, DevicesPlace};
 use crate::exit::Stop;
-use crate::stores::{Stores, ledger_options, look_at_devices, options_for};
+use crate::stores::{Stores, Towards, ledger_options, look_at_devices, move_devices, options_for};
 use serde_json::json;
 use sessile_core::SystemClock;
 use sessile_store::generation::redis::RedisFacts;
@@ -11,9 +11,13 @@ use sessile_store::generation::{PostgresGenerations, SqliteGenerations};
 use sessile_store::ledger::{LedgerFacts, PostgresLedger, SqliteLedger};
 use sessile_store::postgres::PostgresLogins;
 use sessile_store::users::SqliteUsers;
+use sessile_store::whatsapp::migration::Progress;
 use sessile_store::whatsapp::{PostgresDevices, SqliteDevices, SupabaseDevices};
 use sessile_store::{Choice, StoreUrl, sqlite};
 use std::sync::Arc;
+
+/// Characters of a bar that shows progress.
+const BAR_CHARS: usize = 20;
 
 /// Does what was asked.
 ///
@@ -23,6 +27,9 @@ pub(crate) async fn run(config: &Config, args: &MigrateArgs) -> Result<(), Stop>
     if args.print_sql {
         print!("{}", sql(config)?);
         return Ok(());
+    }
+    if let Some(to) = args.to {
+        return devices_to(config, to).await;
     }
     match args.action.unwrap_or(MigrateAction::Up) {
         MigrateAction::Up => {
@@ -46,6 +53,60 @@ pub(crate) async fn run(config: &Config, args: &MigrateArgs) -> Result<(), Stop>
             print!("{}", if json { as_json(&shown) } else { as_text(&shown) });
             Ok(())
         }
+    }
+}
+
+/// Moves devices, and says how far it is.
+async fn devices_to(config: &Config, to: DevicesTo) -> Result<(), Stop> {
+    let (towards, setting) = match to {
+        DevicesTo::Files => (Towards::Files, "file"),
+        DevicesTo::Database if config.whatsapp.database_is_supabase() => (Towards::Database, "supabase"),
+        DevicesTo::Database => (Towards::Database, "database"),
+    };
+    let mut bar = Bar::default();
+    let (moved, place) =
+        move_devices(config, towards, Arc::new(SystemClock), |progress| bar.show(progress)).await?;
+    println!(
+        "{} WhatsApp devices moved to {} ({}), {} had moved before",
+        moved.moved.len(),
+        place.place,
+        place.engine,
+        moved.were_there.len()
+    );
+    println!(
+        "start the server with SESSILE_WHATSAPP_STORE={setting}; the other copy refuses to be used from now on"
+    );
+    Ok(())
+}
+
+/// A line for each thing that is done, and how much of it all that is.
+#[derive(Debug, Default)]
+struct Bar {
+    all: usize,
+    done: usize,
+}
+
+impl Bar {
+    fn show(&mut self, progress: Progress<'_>) {
+        match progress {
+            Progress::Found(all) => self.all = all,
+            Progress::Read(device, rows) => self.say(&format!("{device}: {rows} keys read")),
+            Progress::Copied(device, rows) => self.say(&format!("{device}: {rows} keys copied and compared")),
+            Progress::Moved(device) => {
+                self.done += 1;
+                self.say(&format!("{device}: moved"));
+            }
+            Progress::WasThere(device) => {
+                self.done += 1;
+                self.say(&format!("{device}: had moved before"));
+            }
+        }
+    }
+
+    fn say(&self, what: &str) {
+        let filled = (BAR_CHARS * self.done).checked_div(self.all).unwrap_or(BAR_CHARS).min(BAR_CHARS);
+        let (full, empty) = ("#".repeat(filled), ".".repeat(BAR_CHARS - filled));
+        eprintln!("[{full}{empty}] {}/{} {what}", self.done, self.all);
     }
 }
 

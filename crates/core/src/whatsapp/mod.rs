@@ -23,7 +23,7 @@ pub use pace::Pace;
 pub use rotation::{RewrapError, Rewrapped, rewrap};
 pub use store::{
     Acquired, Committed, DEVICE_BYTES_MAX, DeviceHead, DeviceRow, DeviceState, DeviceStore, DeviceStoreError,
-    Epoch, KeyHash, KeyKind, LEASE_TTL, RowKey, STEP_ROWS_MAX, Step, StoreInfo, Version, Wanted,
+    Epoch, KeyHash, KeyKind, LEASE_TTL, RowKey, STEP_ROWS_MAX, Step, StoreInfo, StoreMode, Version, Wanted,
 };
 pub use vault::{Opening, STEP_PATIENCE, Vault};
 pub use vault_error::VaultError;

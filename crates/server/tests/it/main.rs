@@ -30,6 +30,7 @@ mod sign_in;
 mod till;
 mod tour;
 mod v1;
+mod whatsapp;
 mod wizard;
 mod worker;
 mod world;
