@@ -104,6 +104,15 @@ impl Server {
         Ok(kill_process(id, signal)?)
     }
 
+    /// Bytes of memory that it holds now, as the kernel counts them.
+    pub(crate) fn memory(&self) -> Outcome<u64> {
+        let id = self.child.as_ref().and_then(Child::id).ok_or("it does not run")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1024)
+    }
+
     /// Starts and is ready.
     pub(crate) async fn start(&mut self) -> Outcome {
         self.spawn().await?;

@@ -3,7 +3,6 @@
 
 use super::frame;
 use maud::{Markup, PreEscaped, html};
-use std::collections::BTreeSet;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::schema::{AllOf, Array, ArrayItems, Object, SchemaType, Type};
 use utoipa::openapi::{Content, OpenApi, RefOr, Required, Response, Schema};
@@ -33,7 +32,7 @@ pub(crate) fn description(of: &OpenApi) -> Markup {
                 @for tag in tags {
                     h2 { a href={ "#" (anchor(&tag.name)) } { (tag.name) } }
                     ul.plain { @for entry in of_tag(&entries, &tag.name) {
-                        li { a href={ "#" (entry.id()) } { (entry.summary()) } " " code.soft { (entry.method) " " (entry.path) } }
+                        li { a href={ "#" (entry.id()) } { (words(entry.summary())) } " " code.soft { (entry.method) " " (entry.path) } }
                     } }
                 }
                 h2 { a href="#shapes" { "Shapes" } }
@@ -99,10 +98,10 @@ fn described(entry: &Entry<'_>) -> Markup {
     let operation = entry.operation;
     html! {
         article.card id=(entry.id()) {
-            h3 { (entry.summary()) }
+            h3 { (words(entry.summary())) }
             p.route { span.badge { (entry.method) } " " code { (entry.path) } }
             @if let Some(more) = &operation.description { p { (words(more)) } }
-            p.soft.small { "Who: " (callers(operation)) "." }
+            p.soft.small { (callers(operation)) }
             (parameters(operation))
             @if let Some(RefOr::T(body)) = &operation.request_body {
                 h4 { "Body" @if !matches!(body.required, Some(Required::True)) { span.soft { ", may be left out" } } }
@@ -114,32 +113,24 @@ fn described(entry: &Entry<'_>) -> Markup {
     }
 }
 
-/// The names of those who may call, in words.
+/// Who may call, in words: by what a caller is known, and whether it has to be.
 fn callers(operation: &Operation) -> String {
     let stated = serde_json::to_value(&operation.security).unwrap_or_default();
-    let names: BTreeSet<&str> = stated
-        .as_array()
-        .into_iter()
-        .flatten()
-        .flat_map(|one| one.as_object().into_iter().flat_map(|one| one.keys().map(String::as_str)))
-        .collect();
-    let all = [
-        ("session", "whoever is signed in"),
-        ("guest", "a guest by its cookie"),
-        ("apiKey", "a trusted backend"),
-        ("operator", "the operator"),
+    let ways: Vec<&serde_json::Map<String, serde_json::Value>> =
+        stated.as_array().into_iter().flatten().filter_map(serde_json::Value::as_object).collect();
+    let known = [
+        ("session", "the login session"),
+        ("guest", "a guest's cookie"),
+        ("apiKey", "an API key"),
+        ("operator", "the operator's token"),
     ];
-    let open = stated
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|one| one.as_object().is_none_or(serde_json::Map::is_empty));
-    let mut said: Vec<&str> =
-        all.into_iter().filter(|(name, _)| names.contains(name)).map(|(_, who)| who).collect();
-    if open {
-        said.insert(0, "anybody");
+    let named = known.into_iter().filter(|(name, _)| ways.iter().any(|way| way.contains_key(*name)));
+    let named = named.map(|(_, by)| by).collect::<Vec<_>>().join(", ");
+    match (ways.iter().any(|way| way.is_empty()), named.is_empty()) {
+        (_, true) => "Anybody.".to_owned(),
+        (true, false) => format!("Anybody, known by {named}."),
+        (false, false) => format!("Only with {named}."),
     }
-    said.join(", ")
 }
 
 fn parameters(operation: &Operation) -> Markup {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// What the description leaves out: the operator's pages, the files that pages load, and what is there in development
 /// alone.
-const NOT_DESCRIBED: [&str; 4] = ["/admin", "/assets/", "/auth/dev", "/debug/"];
+const NOT_DESCRIBED: [&str; 5] = ["/admin", "/assets/", "/auth/dev", "/debug/", "/tour"];
 /// Methods that a route may have.
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 /// Codes that no request to a route of ours brings about: most tell the author of an application of a mistake in its code,

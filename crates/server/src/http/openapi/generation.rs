@@ -2,8 +2,8 @@
 
 use super::route::{JSON, Route, Who};
 use super::schema::{
-    Said as _, Shape, address, anything, between, both, count, filled, list, moment, object, only, text, the,
-    whole, word,
+    Said as _, Shape, address, anything, between, both, count, event, filled, list, moment, object, only,
+    text, the, whole, word,
 };
 use crate::limits::TOOL_CHARS_MAX;
 use sessile_core::generation::VIDEOS_MAX;
@@ -62,7 +62,7 @@ fn events() -> Route {
     let route = Route::get("/api/webhook-status/{id}/events", "generationEvents", "The same as server-sent events")
         .by(Who::Visitor)
         .more("A message when something changed, a comment every 15 seconds otherwise; ends with a final state, or after ten minutes.")
-        .answers(200, "Messages, each the JSON of the status.", "text/event-stream; charset=utf-8", text());
+        .answers(200, "Messages, each the JSON of the status.", "text/event-stream; charset=utf-8", event(&["message"]));
     refusing(route, &[])
 }
 

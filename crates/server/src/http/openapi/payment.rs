@@ -108,7 +108,7 @@ fn coupons() -> Route {
 fn callback(path: &'static str, id: &'static str, summary: &'static str) -> Route {
     Route::post(path, id, summary)
         .more(CALLBACK)
-        .takes(FORM, the("ClickMessage"))
+        .may_take(FORM, the("ClickMessage"))
         .answers(200, "CLICK's answer; `error` is 0 for what was done.", JSON, the("ClickAnswer"))
         .refuses(501, &["not_configured"])
         .refuses(503, &["ledger_unavailable"])

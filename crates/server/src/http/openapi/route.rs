@@ -3,7 +3,7 @@
 //! What every route answers, or every route of one kind of caller, is added here and nowhere else: no room, no time, a
 //! session store that is away, another site's page, an unknown token.
 
-use super::schema::{Said as _, Shape, both, object, only, text, the, whole, word};
+use super::schema::{Said as _, Shape, both, filled, object, only, text, the, whole, word};
 use std::collections::BTreeMap;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
@@ -90,7 +90,7 @@ impl Route {
                 .name(name)
                 .parameter_in(ParameterIn::Path)
                 .required(Required::True)
-                .schema(Some(text().min_length(Some(1)).max_length(Some(255))));
+                .schema(Some(filled()));
             self.parameters.push(parameter.build());
         }
         self

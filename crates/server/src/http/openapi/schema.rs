@@ -80,6 +80,11 @@ pub(super) fn object() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Object)
 }
 
+/// One server-sent event; `data` is JSON in text.
+pub(super) fn event(names: &[&str]) -> ObjectBuilder {
+    object().with("event", word(names)).with("data", text())
+}
+
 /// Any number of these.
 pub(super) fn list(of: impl Into<Shape>) -> Array {
     Array::new(of)

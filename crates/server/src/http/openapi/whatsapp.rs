@@ -3,8 +3,8 @@
 use super::payment::key;
 use super::route::{JSON, Route, Who};
 use super::schema::{
-    Said as _, Shape, anything, between, both, count, filled, list, moment, object, only, text, the, word,
-    yes_or_no,
+    Said as _, Shape, anything, between, both, count, event, filled, list, moment, object, only, text, the,
+    word, yes_or_no,
 };
 use utoipa::openapi::RefOr;
 
@@ -107,7 +107,12 @@ fn looking() -> Vec<Route> {
             "deviceEvents",
             "How it is, its codes and receipts, as server-sent events",
         ))
-        .answers(200, "Events `status` and `receipt`.", "text/event-stream; charset=utf-8", text()),
+        .answers(
+            200,
+            "Events `status` and `receipt`.",
+            "text/event-stream; charset=utf-8",
+            event(&["status", "receipt"]),
+        ),
     ]
 }
 
