@@ -6,6 +6,7 @@
 mod load;
 #[expect(dead_code, reason = "each test uses its part of the shared shop")]
 mod shop;
+mod venv;
 
 #[path = "paytechuz/python.rs"]
 mod python;

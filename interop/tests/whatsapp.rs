@@ -8,8 +8,16 @@ mod load;
 #[expect(dead_code, unused_imports, reason = "each test uses its part of the shared shop")]
 mod shop;
 
+#[path = "whatsapp/away.rs"]
+mod away;
 #[path = "whatsapp/hosts.rs"]
 mod hosts;
+#[path = "whatsapp/moves.rs"]
+mod moves;
+#[path = "whatsapp/points.rs"]
+mod points;
+#[path = "whatsapp/rest.rs"]
+mod rest;
 
 use hosts::{Host, Place, Told};
 use load::{Outcome, is_long, seed};
@@ -21,6 +29,8 @@ use std::time::{Duration, Instant};
 const PEER: &str = "491700000099";
 /// How long anything may take that should take a moment.
 const SOON: Duration = Duration::from_secs(30);
+/// Milliseconds from a start of the program to a device that is logged in.
+const LOGGED_IN_MS: u128 = 1000;
 /// How long another process may take to own a device whose owner is gone: the lease, and the rounds that look.
 const TAKEOVER: Duration = Duration::from_secs(60);
 
@@ -30,16 +40,20 @@ async fn comes_back(place: Place) -> Outcome {
     let mut host = Host::start(&whatsapp, place).await?;
     host.pair(&whatsapp).await?;
     host.sends(&whatsapp, "before the kill").await?;
-    let mut logins = Vec::new();
+    let (mut starts, mut logins) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         host.server.kill_9().await?;
         let started = Instant::now();
         host.server.start().await?;
         let up = started.elapsed();
         host.ready().await?;
+        starts.push(up.as_millis());
         logins.push((started.elapsed() - up).as_millis());
     }
-    println!("{place:?}: from ready to serve to logged in: {logins:?} ms");
+    println!("{place:?}: ready to serve after {starts:?} ms, logged in {logins:?} ms later");
+    // Tests beside this one take their share of the machine: the best of three counts.
+    let quickest = starts.iter().zip(&logins).map(|(up, login)| up + login).min().unwrap_or_default();
+    assert!(quickest < LOGGED_IN_MS, "{place:?}: {quickest} ms from its start until it was logged in");
     host.sends(&whatsapp, "after the kill").await?;
     let linked = whatsapp.connections().into_iter().filter(|each| each.purpose == "link").count();
     assert_eq!(linked, 1, "it was linked once and never again");

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod login;
 pub mod money;
 pub mod payment;
+pub mod portable;
 pub mod sealing;
 pub mod secret;
 pub mod store;

@@ -70,6 +70,27 @@ pub enum UnsealError {
     Refused,
 }
 
+/// Why a value could not be sealed anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ResealError {
+    /// It does not open.
+    #[error(transparent)]
+    Unseal(#[from] UnsealError),
+    /// It does not close.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// The name of the key that a value was sealed under, whether it is listed or not; `None`: it is no sealed value.
+#[must_use]
+pub fn key_of_sealed(sealed: &str) -> Option<&str> {
+    let mut parts = sealed.splitn(3, '.');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(FORMAT), Some(name), Some(_)) => Some(name),
+        _ => None,
+    }
+}
+
 impl SealingKeys {
     /// Reads 64 hexadecimal characters, or `id:hex,id:hex`.
     ///
@@ -107,6 +128,26 @@ impl SealingKeys {
         let sealed = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
         let text = URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat());
         Ok(format!("{FORMAT}.{name}.{text}"))
+    }
+
+    /// The name of the key that seals.
+    #[must_use]
+    pub fn newest(&self) -> &str {
+        self.0.first().map_or(UNNAMED, |(name, _)| name)
+    }
+
+    /// The names of the keys that only open.
+    pub fn older(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().skip(1).map(|(name, _)| name.as_str())
+    }
+
+    /// The same value under the first key.
+    ///
+    /// # Errors
+    /// [`ResealError`]; the value is to be kept as it is.
+    pub fn reseal(&self, context: &str, sealed: &str, entropy: &dyn Entropy) -> Result<String, ResealError> {
+        let plain = self.open(context, sealed)?;
+        Ok(self.seal(context, &plain, entropy)?)
     }
 
     /// Whether a value was sealed under the first key, so that it need not be sealed anew.
@@ -171,6 +212,14 @@ mod tests {
         assert!(newer.starts_with("s1.new."));
         assert_eq!(old.open("refresh token", &newer), Err(UnsealError::UnknownKey));
         assert_ne!(sealed, old.seal("refresh token", b"secret", &OsEntropy).unwrap());
+        let anew = both.reseal("refresh token", &sealed, &OsEntropy).unwrap();
+        assert!(both.is_newest(&anew) && !both.is_newest(&sealed));
+        assert_eq!(&**both.open("refresh token", &anew).unwrap(), b"secret");
+        assert_eq!((both.newest(), both.older().collect::<Vec<_>>()), ("new", vec!["old"]));
+        assert_eq!(
+            (key_of_sealed(&sealed), key_of_sealed("s1.old"), key_of_sealed("x.y.z")),
+            (Some("old"), None, None)
+        );
         assert!(!format!("{both:?}").contains("f001"));
     }
 

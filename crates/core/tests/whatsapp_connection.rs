@@ -8,7 +8,7 @@ use sessile_core::whatsapp::connection::{
 use std::fmt::Write as _;
 use std::time::Duration;
 
-const EVENTS: [ConnectionEvent; 17] = {
+const EVENTS: [ConnectionEvent; 18] = {
     use ConnectionEvent as E;
     [
         E::Start,
@@ -26,6 +26,7 @@ const EVENTS: [ConnectionEvent; 17] = {
         E::Replaced,
         E::Broken,
         E::StorageLost,
+        E::StorageRefused,
         E::StorageBack,
         E::Fenced,
     ]
@@ -47,6 +48,7 @@ fn states() -> Vec<(&'static str, ConnectionState)> {
         ("authenticated", S::Authenticated),
         ("ready", S::Ready),
         ("degraded", S::Degraded),
+        ("unusable", S::Unusable),
         ("replaced", S::Replaced),
         ("logged out", S::LoggedOut),
         ("exhausted", S::Exhausted),
@@ -162,7 +164,7 @@ proptest! {
     /// Whatever happens: one connection at a time, no connection that was not wanted, and no reconnect by itself after
     /// what forbids one.
     #[test]
-    fn one_connection_at_a_time(events in prop::collection::vec((0_usize..17, any::<u32>()), 0..60)) {
+    fn one_connection_at_a_time(events in prop::collection::vec((0_usize..18, any::<u32>()), 0..60)) {
         use {ConnectionEvent as E, ConnectionState as S};
         let mut connection = Connection::found(Wanted::Running);
         let mut is_connected = false;

@@ -8,6 +8,7 @@
 
 pub mod click;
 mod outgoing;
+pub mod reach;
 pub mod sign_in;
 pub mod stripe;
 pub mod supabase;

@@ -8,12 +8,14 @@ mod app;
 pub mod audit;
 pub mod cli;
 pub mod config;
+mod copy;
 mod dev;
 pub mod doctor;
 mod exit;
 mod generation;
 mod http;
 mod inspect;
+mod keys;
 pub mod limits;
 mod logging;
 mod migrate;
@@ -70,7 +72,7 @@ async fn command(cli: Cli, env: BTreeMap<String, String>) -> Result<Exit, Stop> 
         Command::Sweep(args) => {
             let config = started(&env, &overrides)?;
             let stores = Stores::open(&config, Arc::new(SystemClock)).await?;
-            sweeper::once(&config, stores, args.batch).await?;
+            sweeper::once(&config, stores, &args).await?;
         }
         Command::Worker => {
             let config = started(&env, &overrides)?;
@@ -88,6 +90,15 @@ async fn command(cli: Cli, env: BTreeMap<String, String>) -> Result<Exit, Stop> 
                 ..Config::log_of(&env, &overrides)
             });
             return doctor::run(&env, &overrides, args.json).await;
+        }
+        Command::Keys(cli::KeysArgs { action: cli::KeysAction::Rotate { json } }) => {
+            return Box::pin(keys::rotate(&started(&env, &overrides)?, json)).await;
+        }
+        Command::Completions { shell } => shell.write(&mut std::io::stdout()),
+        Command::Copy(args) => {
+            // A copy signs nothing and serves nobody: secrets that production demands are not missed.
+            let config = started(&env, &Overrides { development: true, ..overrides })?;
+            return Box::pin(copy::run(&config, &args)).await;
         }
         Command::Migrate(args) => {
             let config = started(&env, &overrides)?;

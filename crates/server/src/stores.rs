@@ -5,7 +5,7 @@
 mod devices;
 
 pub use devices::DeviceStores;
-pub(crate) use devices::look_at_devices;
+pub(crate) use devices::{Towards, look_at_devices, move_devices};
 
 use crate::config::Config;
 use crate::exit::Stop;

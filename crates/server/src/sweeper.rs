@@ -2,12 +2,14 @@
 
 use crate::admin::SweepRun;
 use crate::app::App;
+use crate::cli::SweepArgs;
 use crate::config::Config;
 use crate::exit::Stop;
 use crate::money::MoneyParts;
 use crate::stores::{Stores, reason_of};
 use crate::telemetry;
 use crate::worker;
+use serde_json::json;
 use sessile::LoginStore;
 use sessile_core::{Clock, Entropy, OsEntropy, StoreError, SystemClock};
 use std::sync::Arc;
@@ -42,17 +44,28 @@ pub(crate) async fn sweep(store: &dyn LoginStore, clock: &dyn Clock, batch: u32)
 ///
 /// # Errors
 /// [`Stop`]; what was removed before stays removed.
-pub(crate) async fn once(config: &Config, stores: Stores, batch: u32) -> Result<(), Stop> {
+pub(crate) async fn once(config: &Config, stores: Stores, args: &SweepArgs) -> Result<(), Stop> {
     let failed = |error: StoreError| Stop::failed(format!("sweeping: {}; run it again", reason_of(&error)));
-    let removed = sweep(&*stores.logins, &SystemClock, batch).await.map_err(failed)?;
-    println!("removed {removed} expired sessions");
+    let removed = sweep(&*stores.logins, &SystemClock, args.batch).await.map_err(failed)?;
+    if !args.json {
+        println!("removed {removed} expired sessions");
+    }
+    let mut told = json!({ "sessions_removed": removed });
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(OsEntropy));
     if let Ok(money) = MoneyParts::new(config, stores.ledger.clone(), &clock, &entropy)?.kinds {
         let swept = worker::sweep(&money).await.map_err(failed)?;
-        println!(
-            "expired {} checkouts and {} payments, removed {} checkouts",
-            swept.checkouts_expired, swept.payments_expired, swept.checkouts_removed
-        );
+        if !args.json {
+            println!(
+                "expired {} checkouts and {} payments, removed {} checkouts",
+                swept.checkouts_expired, swept.payments_expired, swept.checkouts_removed
+            );
+        }
+        told["checkouts_expired"] = swept.checkouts_expired.into();
+        told["payments_expired"] = swept.payments_expired.into();
+        told["checkouts_removed"] = swept.checkouts_removed.into();
+    }
+    if args.json {
+        println!("{told}");
     }
     Ok(())
 }

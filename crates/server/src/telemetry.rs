@@ -51,12 +51,21 @@ pub const RECONCILED: &str = "sessile_reconcile_outcomes_total";
 /// What became of sessions in this process, by `kind` and `mark` (`created`, `completed`, `failed`, `expired`,
 /// `recovered`).
 pub const MARKS: &str = "sessile_session_marks_total";
-/// Seconds that stores took to answer, by `store` (`login`, `ledger`, `generation`) and `call` (`load`, `commit`).
+/// Seconds that stores took to answer, by `store` (`login`, `ledger`, `generation`, `whatsapp`) and `call` (`load`,
+/// `commit`).
 pub const STORE_SECONDS: &str = "sessile_store_duration_seconds";
 /// What happened to WhatsApp devices, by `what`.
 pub const WHATSAPP_EVENTS: &str = "sessile_whatsapp_events_total";
 /// WhatsApp sessions and damaged files that a cleanup removed.
 pub const WHATSAPP_REMOVED: &str = "sessile_whatsapp_sessions_removed_total";
+/// What became of WhatsApp devices' steps on their way to the disk, by `outcome` (`stored`, `refused`, `unavailable`).
+pub const WHATSAPP_STEPS: &str = "sessile_whatsapp_steps_total";
+/// WhatsApp devices whose database does not take their steps now; their journal has them.
+pub const WHATSAPP_BEHIND: &str = "sessile_whatsapp_devices_behind";
+/// Steps in the journal that the database does not have yet.
+pub const WHATSAPP_WAITING_STEPS: &str = "sessile_whatsapp_waiting_steps";
+/// Times that the database of WhatsApp devices went away from one of them.
+pub const WHATSAPP_FALLBACKS: &str = "sessile_whatsapp_fallbacks_total";
 /// Paid jobs, by `state` (`pending`, `processing`, `completed`, `error`). On Redis as of the last way round all keys.
 pub const JOBS: &str = "sessile_generation_jobs";
 /// Paid jobs that a person has to decide about, by `what` (`refund_due`, `refund_ordered`).
@@ -139,6 +148,13 @@ fn describe() {
     metrics::describe_counter!(
         WHATSAPP_REMOVED,
         "WhatsApp sessions and damaged files that a cleanup removed"
+    );
+    metrics::describe_counter!(WHATSAPP_STEPS, "Steps of WhatsApp devices, by what became of them");
+    metrics::describe_gauge!(WHATSAPP_BEHIND, "WhatsApp devices whose database does not take their steps");
+    metrics::describe_gauge!(WHATSAPP_WAITING_STEPS, "Steps in the journal that the database does not have");
+    metrics::describe_counter!(
+        WHATSAPP_FALLBACKS,
+        "Times that the database went away from a WhatsApp device"
     );
     metrics::describe_gauge!(JOBS, "Paid jobs, by state");
     metrics::describe_gauge!(JOBS_ATTENTION, "Paid jobs that a person has to decide about");

@@ -16,6 +16,7 @@
 //! | [`whatsapp`] | WhatsApp devices, in files, SQLite, Postgres or Supabase |
 
 pub mod contract;
+mod ends;
 pub mod fallback;
 pub mod generation;
 mod group;
@@ -29,5 +30,6 @@ pub mod sqlite;
 pub mod users;
 pub mod whatsapp;
 
+pub use ends::{LoginEnd, open_login_end};
 pub use open::{OpenError, StoreUrl, open_logins};
 pub use options::{Choice, Layout, LoginOptions};

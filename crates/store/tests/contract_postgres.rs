@@ -32,7 +32,7 @@ async fn store(variable: &str, layout: Layout) -> TestStore {
         let (url, options) = (url.clone(), options.clone());
         Box::pin(async move { damage(&url, &options, &id).await })
     });
-    TestStore::new(store).with(Capabilities {
+    TestStore::new(store.clone()).giving_and_taking(store).with(Capabilities {
         events: EventLog::Recorded,
         expiry: Expiry::Swept,
         corrupt: Some(corrupt),

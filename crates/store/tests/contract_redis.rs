@@ -12,7 +12,7 @@ use sessile_core::login::{
 use sessile_core::{Clock, OsEntropy, StoreError, SystemClock, Timestamp};
 use sessile_store::contract::{Capabilities, Corrupt, EventLog, Expiry, Reopen, TestStore};
 use sessile_store::redis::RedisLogins;
-use sessile_store::{Choice, LoginOptions};
+use sessile_store::{Choice, Layout, LoginOptions};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +44,17 @@ impl Place {
         RedisLogins::open(&self.url, &self.options).await.unwrap()
     }
 
+    /// The same with hashed ids.
+    fn stand_alone(mut self) -> Self {
+        self.options.layout = Layout::StandAlone;
+        self
+    }
+
     fn key(&self, id: &LoginId) -> String {
-        format!("{}{}", self.options.prefix, id.expose())
+        match self.options.layout {
+            Layout::Shared => format!("{}{}", self.options.prefix, id.expose()),
+            Layout::StandAlone => format!("{}{}", self.options.prefix, id.hashed()),
+        }
     }
 
     /// Runs a command as somebody else would.
@@ -64,8 +73,7 @@ impl Place {
     }
 }
 
-async fn store(variable: &str) -> TestStore {
-    let place = Place::new(variable);
+async fn store(place: Place) -> TestStore {
     let store = Arc::new(place.open().await);
     let again = place.clone();
     let reopen: Reopen = Arc::new(move || {
@@ -82,7 +90,7 @@ async fn store(variable: &str) -> TestStore {
     });
     // Redis removes keys by its own clock: the cases' present is the real one, and a session may be forgotten before
     // any sweep sees it.
-    TestStore::new(store).at(SystemClock.now()).with(Capabilities {
+    TestStore::new(store.clone()).giving_and_taking(store).at(SystemClock.now()).with(Capabilities {
         events: EventLog::Recorded,
         expiry: Expiry::ByEngine,
         corrupt: Some(corrupt),
@@ -92,14 +100,21 @@ async fn store(variable: &str) -> TestStore {
 
 mod single {
     async fn engine() -> sessile_store::contract::TestStore {
-        super::store(super::SINGLE).await
+        super::store(super::Place::new(super::SINGLE)).await
+    }
+    sessile_store::contract!(engine);
+}
+
+mod stand_alone {
+    async fn engine() -> sessile_store::contract::TestStore {
+        super::store(super::Place::new(super::SINGLE).stand_alone()).await
     }
     sessile_store::contract!(engine);
 }
 
 mod cluster {
     async fn engine() -> sessile_store::contract::TestStore {
-        super::store(super::CLUSTER).await
+        super::store(super::Place::new(super::CLUSTER)).await
     }
     sessile_store::contract!(engine);
 }

@@ -13,10 +13,11 @@ async fn sqlite() -> TestStore {
         let path = path.clone();
         move || {
             let options = LoginOptions { events: Choice::Yes, ..LoginOptions::default() };
-            Arc::new(SqliteLogins::open(&path, &options).must("open")) as Arc<dyn LoginStore>
+            Arc::new(SqliteLogins::open(&path, &options).must("open"))
         }
     };
-    let test = TestStore::new(open());
+    let store = open();
+    let test = TestStore::new(store.clone()).giving_and_taking(store);
     let corrupt = move |id: LoginId| {
         let db = rusqlite::Connection::open(&path).must("open");
         let damage = "UPDATE sessile_login SET sess = '{\"cut\":' WHERE sid = ?1";
@@ -25,7 +26,7 @@ async fn sqlite() -> TestStore {
     };
     let capabilities = Capabilities {
         corrupt: Some(Arc::new(corrupt)),
-        reopen: Some(Arc::new(move || Box::pin(std::future::ready(open())))),
+        reopen: Some(Arc::new(move || Box::pin(std::future::ready(open() as Arc<dyn LoginStore>)))),
         ..test.capabilities.clone()
     };
     test.with(capabilities).guarded_by(folder)

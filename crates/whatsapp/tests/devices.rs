@@ -402,3 +402,37 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
     until_status(&devices, &shop, "ready").await;
     assert_eq!(MessageId::of("x").as_str(), "x");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_did_not_answer_at_the_start_is_asked_again_soon() {
+    let (store, shop) = (paired_store().await, device("shop"));
+    store.be_away(true);
+    let script = Script::ready();
+    let devices = process(Arc::<TestStore>::clone(&store), Arc::new(Scripted(Arc::clone(&script))));
+    devices.run();
+    let status = until_status(&devices, &shop, "degraded_storage").await;
+    assert!(status.last_error.is_some_and(|why| why.contains("did not answer")));
+    store.be_away(false);
+    let back = tokio::time::Instant::now();
+    until_status(&devices, &shop, "ready").await;
+    assert!(back.elapsed() < seconds(1), "only after {:?}", back.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_hidden_is_shown_as_such_and_offered_no_code() {
+    let (store, shop) = (paired_store().await, device("shop"));
+    store.hide(true);
+    let script = Script::ready();
+    let devices = process(Arc::<TestStore>::clone(&store), Arc::new(Scripted(Arc::clone(&script))));
+    devices.run();
+    let status = until_status(&devices, &shop, "error").await;
+    assert!(status.last_error.is_some_and(|why| why.contains("hides the devices")));
+    assert_eq!(devices.qr(&shop), QrAnswer::NotYet { status: "error" });
+    let refused = devices.reconnect(&shop).await;
+    assert!(matches!(refused, Err(DeviceError::Unusable(_))), "{refused:?}");
+    tokio::time::sleep(seconds(60)).await;
+    assert_eq!((devices.status(&shop).status, script.connects()), ("error", 0));
+    store.hide(false);
+    until_status(&devices, &shop, "ready").await;
+    assert_eq!(script.connects(), 1, "mended at the store, it comes back by itself");
+}

@@ -48,6 +48,25 @@ impl Server {
         Ok(Self { child: None, does: "serve", port, env, http, log, folder })
     }
 
+    /// From its next start on, with this setting; `None` takes it away.
+    pub(crate) fn set(&mut self, name: &'static str, value: Option<&str>) {
+        self.env.retain(|(known, _)| *known != name);
+        self.env.extend(value.map(|value| (name, value.to_owned())));
+    }
+
+    /// Whether it does not run, or has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Outcome<bool> {
+        match &mut self.child {
+            Some(child) => Ok(child.try_wait()?.is_some()),
+            None => Ok(true),
+        }
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// Does this instead of serving.
     pub(crate) fn doing(mut self, command: &'static str) -> Self {
         self.does = command;
@@ -85,6 +104,15 @@ impl Server {
         Ok(kill_process(id, signal)?)
     }
 
+    /// Bytes of memory that it holds now, as the kernel counts them.
+    pub(crate) fn memory(&self) -> Outcome<u64> {
+        let id = self.child.as_ref().and_then(Child::id).ok_or("it does not run")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1024)
+    }
+
     /// Starts and is ready.
     pub(crate) async fn start(&mut self) -> Outcome {
         self.spawn().await?;
@@ -94,8 +122,7 @@ impl Server {
             answer.status().is_success().then_some(())
         };
         let came_up = eventually("the program to be ready", READY_LIMIT, ready).await;
-        let said = || std::fs::read_to_string(&self.log).unwrap_or_default();
-        came_up.map_err(|error| format!("{error}; it said:\n{}", said()).into())
+        came_up.map_err(|error| format!("{error}; it said:\n{}", self.said()).into())
     }
 
     /// Starts, and leaves it to itself.

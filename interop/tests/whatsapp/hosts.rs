@@ -1,11 +1,12 @@
 //! A program that hosts a device, and what a person and a backend do with it: look at the code, scan it, send, ask.
 
 use super::load::{Outcome, note_secret};
+use super::rest::Project;
 use super::shop::Server;
 use super::{PEER, SOON};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use sessile_interop::servers::{eventually, free_port};
+use sessile_interop::servers::{Proxy, eventually, free_port};
 use sessile_sandbox_whatsapp::FakeWhatsApp;
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +24,10 @@ pub(crate) enum Place {
     Sqlite,
     Postgres,
     PgBouncer,
+    /// Postgres at the end of a network that a test can cut.
+    Shaky,
+    /// Supabase over REST.
+    Supabase,
 }
 
 /// The program, with one device.
@@ -31,9 +36,58 @@ pub(crate) struct Host {
     home: String,
     api_key: String,
     http: Client,
-    /// The database of its own, where it has one.
-    database: Option<String>,
+    /// The database of its own, where it has one; as a person reaches it, whatever the program's way there does.
+    pub(crate) database: Option<String>,
+    /// The program's way to it, where a test may cut it.
+    network: Option<Proxy>,
+    /// The project of its own, where it has one.
+    project: Option<Project>,
     env: Vec<(&'static str, String)>,
+}
+
+/// Where the keys are, for the program and for the test.
+#[derive(Default)]
+struct Home {
+    database: Option<String>,
+    network: Option<Proxy>,
+    project: Option<Project>,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Home {
+    async fn at(place: Place) -> Outcome<Self> {
+        const POSTGRES: &str = "SESSILE_TEST_POSTGRES_URL";
+        let mut home = Self::default();
+        match place {
+            Place::Files => {}
+            Place::Sqlite => {
+                home.env.push(("SESSILE_WHATSAPP_STORE", "database".to_owned()));
+                home.env.push(("DATABASE_URL", "sqlite:data/devices.db".to_owned()));
+            }
+            Place::Postgres | Place::Shaky => {
+                let url = own_database(POSTGRES, POSTGRES).await?;
+                let through = if place == Place::Shaky {
+                    let network = Proxy::start(&address_of(&url)?).await?;
+                    home.network.insert(network).url_of(&url)?
+                } else {
+                    url.clone()
+                };
+                home.env.push(("DATABASE_URL", through));
+                home.database = Some(url);
+            }
+            Place::PgBouncer => {
+                let url = own_database(POSTGRES, "SESSILE_TEST_PGBOUNCER_URL").await?;
+                home.env.push(("DATABASE_URL", url.clone()));
+                home.database = Some(url);
+            }
+            Place::Supabase => {
+                let project = Project::start().await?;
+                home.env.extend(project.settings()?);
+                home.project = Some(project);
+            }
+        }
+        Ok(home)
+    }
 }
 
 /// An answer.
@@ -45,21 +99,22 @@ pub(crate) struct Told {
 
 impl Host {
     pub(crate) async fn start(whatsapp: &FakeWhatsApp, place: Place) -> Outcome<Self> {
+        Self::start_with(whatsapp, place, &[]).await
+    }
+
+    /// The same, with more settings.
+    pub(crate) async fn start_with(
+        whatsapp: &FakeWhatsApp,
+        place: Place,
+        settings: &[(&'static str, &str)],
+    ) -> Outcome<Self> {
         // The client wants a TLS provider even for plain http; a second installation is refused and fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder().timeout(ANSWER_LIMIT).no_proxy().build()?;
         let [session, api_key] = [secret()?, secret()?];
         let sealing: String = std::iter::repeat_with(|| fastrand::digit(16)).take(64).collect();
         note_secret(&sealing)?;
-        let database = match place {
-            Place::Files | Place::Sqlite => None,
-            Place::Postgres => {
-                Some(own_database("SESSILE_TEST_POSTGRES_URL", "SESSILE_TEST_POSTGRES_URL").await?)
-            }
-            Place::PgBouncer => {
-                Some(own_database("SESSILE_TEST_POSTGRES_URL", "SESSILE_TEST_PGBOUNCER_URL").await?)
-            }
-        };
+        let mut place = Home::at(place).await?;
         let mut env = vec![
             ("SESSILE_ENV", "production".to_owned()),
             ("HOST", "127.0.0.1".to_owned()),
@@ -69,35 +124,51 @@ impl Host {
             ("SESSILE_WHATSAPP_SERVER", whatsapp.url()),
             ("CLIENT_ID", "shop".to_owned()),
         ];
-        match (place, &database) {
-            (Place::Sqlite, _) => env.push(("SESSILE_WHATSAPP_STORE", "database".to_owned())),
-            (_, Some(url)) => env.push(("DATABASE_URL", url.clone())),
-            (_, None) => {}
-        }
-        if place == Place::Sqlite {
-            env.push(("DATABASE_URL", "sqlite:data/devices.db".to_owned()));
-        }
-        Self::with(env, database, api_key, http).await
+        env.append(&mut place.env);
+        env.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        Self::with(Home { env, ..place }, api_key, http).await
     }
 
     /// Another program on the same database.
     pub(crate) async fn beside(&self) -> Outcome<Self> {
-        Self::with(self.env.clone(), self.database.clone(), self.api_key.clone(), self.http.clone()).await
+        let (env, database) = (self.env.clone(), self.database.clone());
+        let place = Home { env, database, ..Home::default() };
+        Self::with(place, self.api_key.clone(), self.http.clone()).await
     }
 
-    async fn with(
-        env: Vec<(&'static str, String)>,
-        database: Option<String>,
-        api_key: String,
-        http: Client,
-    ) -> Outcome<Self> {
+    async fn with(place: Home, api_key: String, http: Client) -> Outcome<Self> {
+        let Home { database, network, project, env } = place;
         let port = free_port()?;
         let home = format!("http://127.0.0.1:{port}");
         let mut own = env.clone();
         own.extend([("PORT", port.to_string()), ("APP_URL", home.clone())]);
-        let mut server = Server::new("whatsapp", port, own, http.clone())?;
+        let mut server = Server::new(&format!("whatsapp-{port}"), port, own, http.clone())?;
         server.start().await?;
-        Ok(Self { server, home, api_key, http, database, env })
+        Ok(Self { server, home, api_key, http, database, network, project, env })
+    }
+
+    /// The program's way to its database.
+    pub(crate) fn network(&self) -> Outcome<&Proxy> {
+        Ok(self.network.as_ref().ok_or("this place has no network to cut")?)
+    }
+
+    /// Its project.
+    pub(crate) fn project(&self) -> Outcome<&Project> {
+        Ok(self.project.as_ref().ok_or("this place is no project")?)
+    }
+
+    /// Runs SQL in its database, as another program would, and answers the first column of the first row.
+    pub(crate) async fn sql(&self, script: &str) -> Outcome<Option<String>> {
+        let url = self.database.as_ref().ok_or("this place has no database")?;
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        let driving = tokio::spawn(connection);
+        let answers = client.simple_query(script).await?;
+        drop(client);
+        driving.await??;
+        Ok(answers.iter().find_map(|answer| match answer {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        }))
     }
 
     async fn call(
@@ -134,14 +205,34 @@ impl Host {
 
     /// Looks at the picture with the phone's camera until the device is ready.
     pub(crate) async fn pair(&mut self, whatsapp: &FakeWhatsApp) -> Outcome {
-        let code = eventually("a QR code", SOON, async || {
-            let told = self.get("qr").await.ok()?;
-            let picture = told.body["data"]["qrCode"].as_str()?.to_owned();
-            seen(&picture)
-        })
-        .await?;
-        whatsapp.phone().scan(&code).await?;
+        whatsapp.phone().scan(&self.code().await?).await?;
         self.ready().await
+    }
+
+    /// What a camera reads from the picture, as soon as there is one.
+    pub(crate) async fn code(&self) -> Outcome<String> {
+        Ok(eventually("a QR code", SOON, async || self.code_now().await).await?)
+    }
+
+    /// What a camera reads from the picture, if there is one.
+    pub(crate) async fn code_now(&self) -> Option<String> {
+        let told = self.get("qr").await.ok()?;
+        seen(told.body["data"]["qrCode"].as_str()?)
+    }
+
+    /// The device cannot be used, somebody who looks is told why, and there is no code to scan.
+    pub(crate) async fn is_refused(&self, why: &str) -> Outcome {
+        self.is("error").await?;
+        let status = self.get("status").await?;
+        let said = status.body["message"].as_str().unwrap_or_default();
+        assert!(said.contains(why), "the status does not say {why:?}: {}", status.body);
+        let qr = self.get("qr").await?;
+        assert_eq!(qr.status, 404, "{}", qr.body);
+        assert_eq!(qr.body["data"]["qrCode"], Value::Null, "{}", qr.body);
+        let info = self.get("session-info").await?.body;
+        let last = info["data"]["storage"]["lastError"].as_str().unwrap_or_default();
+        assert!(last.contains(why), "session-info does not say {why:?}: {info}");
+        Ok(())
     }
 
     pub(crate) async fn ready(&self) -> Outcome {
@@ -251,6 +342,15 @@ fn seen(picture: &str) -> Option<String> {
         rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| pixels[y * info.line_size + x]);
     let grid = image.detect_grids().into_iter().next()?;
     Some(grid.decode().ok()?.1)
+}
+
+/// Host and port.
+fn address_of(url: &str) -> Outcome<String> {
+    let url = url::Url::parse(url)?;
+    let host = url.host_str().ok_or("the URL has no host")?;
+    // As the proxy wants it: a number.
+    let host = if host == "localhost" { "127.0.0.1" } else { host };
+    Ok(format!("{host}:{}", url.port().unwrap_or(5432)))
 }
 
 /// A database of its own on the shared server: its address through `through`.

@@ -5,6 +5,7 @@
 
 mod id;
 mod news;
+mod portable;
 mod service;
 mod session;
 mod store;
@@ -13,6 +14,7 @@ mod work;
 
 pub use id::{GenerationId, GenerationKey, StripeSessionId};
 pub use news::{News, StripeNews};
+pub use portable::{PortableEvent, PortableGeneration};
 pub use service::{Applied, Generations, Report};
 pub use session::{
     Entry, Flag, GENERATION_LIFETIME, Generation, Money, NewGeneration, Own, PROMPT_BYTES_MAX, Refund,

@@ -10,6 +10,7 @@ mod books;
 mod draft;
 mod outbox;
 mod plan;
+pub mod portable;
 mod query;
 mod reads;
 mod remark;

@@ -11,6 +11,7 @@ mod expiry;
 mod id;
 mod logins;
 mod policy;
+mod portable;
 pub mod rules;
 mod session;
 mod signature;
@@ -25,6 +26,7 @@ pub use expiry::Lifetime;
 pub use id::{DeviceHandle, Fingerprint, ID_BYTES, ID_CHARS_MAX, LoginId, UserId};
 pub use logins::{CookieOut, LoginError, Logins, Opened};
 pub use policy::{CookiePolicy, CookieRule, LoginPolicy, SameSite, Switch, Unset};
+pub use portable::{AmendLogins, Amendment, LoginName, Names, PortableLogin, PortableSession};
 pub use session::{CookiePlan, LoginSession, Lost, Plan, Write};
 pub use signature::{COOKIE_CHARS_MAX, CookieFault, CookieSigner, SignedBy, SignedId};
 pub use store::{

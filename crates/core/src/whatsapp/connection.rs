@@ -41,8 +41,10 @@ pub enum ConnectionState {
     Authenticated,
     /// Messages can be sent.
     Ready,
-    /// Disconnected because the keys' store is away.
+    /// Not connected because the keys' store is away.
     Degraded,
+    /// Not connected because the keys' store answers and the keys cannot be used: hidden, damaged, an old copy, moved.
+    Unusable,
     /// Another client took the connection over.
     Replaced,
     /// The device was unlinked, here or on the phone.
@@ -105,6 +107,8 @@ pub enum ConnectionEvent {
     Broken,
     /// The keys' store has been away for too long.
     StorageLost,
+    /// The keys' store answers, but the keys cannot be used.
+    StorageRefused,
     /// The keys' store answers, and the device is ours.
     StorageBack,
     /// Another process owns the device.
@@ -174,7 +178,7 @@ impl ConnectionState {
             Self::Replaced => "replaced",
             Self::LoggedOut => "logged_out",
             Self::Exhausted => "max_reconnect_exceeded",
-            Self::Failed => "error",
+            Self::Unusable | Self::Failed => "error",
         }
     }
 
@@ -218,7 +222,7 @@ impl Connection {
         use ConnectionEvent as E;
         match event {
             E::Start | E::Stop | E::Reconnect | E::Logout | E::RetryDue => self.on_order(event),
-            E::StorageLost | E::StorageBack | E::Fenced => self.on_storage(event),
+            E::StorageLost | E::StorageRefused | E::StorageBack | E::Fenced => self.on_storage(event),
             // News of a connection that is over.
             _ if !self.state.is_live() => self.to(self.state, &[]),
             _ => self.on_news(event, chance),
@@ -255,12 +259,14 @@ impl Connection {
     fn on_storage(self, event: ConnectionEvent) -> Decided {
         use {ConnectionEvent as E, ConnectionState as S, Effect as F};
         let acts = self.state.is_live() || matches!(self.state, S::Waiting(_));
+        let waits = matches!(self.state, S::Degraded | S::Unusable);
+        // One that should run and that nobody could open yet says why it does not.
+        let is_due = self.state == S::Idle && self.wanted == Wanted::Running;
         match event {
-            E::StorageLost if acts => self.to(S::Degraded, &[F::Disconnect]),
-            E::StorageBack if self.state == S::Degraded => {
-                self.to(S::Connecting(Effort::default()), &[F::Connect])
-            }
-            E::Fenced if acts || self.state == S::Degraded => self.to(S::Idle, &[F::Disconnect]),
+            E::StorageLost if acts || waits || is_due => self.to(S::Degraded, &[F::Disconnect]),
+            E::StorageRefused if acts || waits || is_due => self.to(S::Unusable, &[F::Disconnect]),
+            E::StorageBack if waits => self.to(S::Connecting(Effort::default()), &[F::Connect]),
+            E::Fenced if acts || waits => self.to(S::Idle, &[F::Disconnect]),
             _ => self.to(self.state, &[]),
         }
     }

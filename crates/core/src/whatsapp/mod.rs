@@ -10,6 +10,7 @@ mod lease;
 mod line;
 mod mirror;
 mod pace;
+mod rotation;
 mod sealing;
 mod store;
 mod vault;
@@ -19,9 +20,10 @@ pub use id::{DeviceId, OwnerId, StepId};
 pub use lease::{LEASE_MARGIN, LEASE_RENEWAL, Lease, LeaseStanding};
 pub use mirror::{Changes, OpenRow, View};
 pub use pace::Pace;
+pub use rotation::{RewrapError, Rewrapped, rewrap};
 pub use store::{
     Acquired, Committed, DEVICE_BYTES_MAX, DeviceHead, DeviceRow, DeviceState, DeviceStore, DeviceStoreError,
-    Epoch, KeyHash, KeyKind, LEASE_TTL, RowKey, STEP_ROWS_MAX, Step, StoreInfo, Version, Wanted,
+    Epoch, KeyHash, KeyKind, LEASE_TTL, RowKey, STEP_ROWS_MAX, Step, StoreInfo, StoreMode, Version, Wanted,
 };
 pub use vault::{Opening, STEP_PATIENCE, Vault};
 pub use vault_error::VaultError;

@@ -211,11 +211,36 @@ pub enum Committed {
     Again,
 }
 
+/// When a step counts as taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreMode {
+    /// When the engine has it; there is nothing in front of it.
+    Direct,
+    /// When the journal on this machine has it. The database follows, and may be away for hours.
+    OneNode,
+    /// When the journal on this machine has it and, for what must never be forgotten, the database too.
+    ManyNodes,
+}
+
+impl StoreMode {
+    /// As the routes say it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::OneNode => "one_node",
+            Self::ManyNodes => "many_nodes",
+        }
+    }
+}
+
 /// What an engine says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInfo {
     /// `file`, `sqlite`, `postgres`, `supabase`, `memory`.
     pub engine: &'static str,
+    /// When a step counts.
+    pub mode: StoreMode,
     /// Where: a path, or a host and a table; never a password.
     pub place: String,
 }

@@ -91,8 +91,8 @@ pub(crate) const NAMES: &[(&str, Kind)] = &[
     ("SESSILE_OIDC_REDIRECT_URI", Plain),
 ];
 
-/// Ours, but not settings: the tests' own, and where the file is.
-const NOT_SETTINGS: [&str; 2] = ["SESSILE_TEST_", "SESSILE_CONFIG"];
+/// Ours, but not settings: the tests' own, where the file is, and the ends of a copy.
+const NOT_SETTINGS: [&str; 3] = ["SESSILE_TEST_", "SESSILE_CONFIG", "SESSILE_COPY_"];
 
 pub(crate) fn is_known(name: &str) -> bool {
     let plain = |name: &str| NAMES.iter().any(|(known, _)| *known == name);

@@ -21,6 +21,10 @@ pub struct WhatsAppConfig {
     pub device: DeviceId,
     /// Where the keys live; `Err` names what is missing.
     pub place: Result<DevicesPlace, Vec<&'static str>>,
+    /// The folder of a local installation, whichever place is used.
+    pub files: PathBuf,
+    /// The database that is configured, whichever place is used; `Err` names what is missing.
+    pub database: Result<DevicesPlace, Vec<&'static str>>,
     /// What the keys are sealed under.
     pub sealing: SealingSource,
     /// How many processes may want one device. With one, on a lasting disk, its journal is the commit point.
@@ -29,6 +33,14 @@ pub struct WhatsAppConfig {
     pub moves: Moves,
     /// Another server than WhatsApp's, for tests; builds for releases refuse it.
     pub server: Option<String>,
+}
+
+impl WhatsAppConfig {
+    /// Whether the database that is configured is a Supabase project, over REST.
+    #[must_use]
+    pub fn database_is_supabase(&self) -> bool {
+        matches!(self.database, Ok(DevicesPlace::Supabase { .. }))
+    }
 }
 
 /// How many processes may want one device.
@@ -47,8 +59,8 @@ pub enum Moves {
     Nothing,
     /// From files of an earlier, local installation to the database.
     FromFiles,
-    /// From this Postgres to files, because an operator of a production server has asked for files.
-    FromPostgres(Secret),
+    /// From the database to files, because an operator of a production server has asked for files.
+    FromDatabase,
 }
 
 /// Where devices live.
@@ -87,11 +99,15 @@ pub(super) fn whatsapp(
     let usual = if mode == Mode::Development && disk == &Disk::Lasting { Nodes::One } else { Nodes::Many };
     let files = source.get("SESSION_PATH").map_or_else(|| data_dir.join("whatsapp"), PathBuf::from);
     let sealing = super::secrets::device_sealing(source, mode, data_dir);
-    let place = place(source, mode, store, files, &sealing);
+    let asked = Asked::of(source);
+    let database = database(source, asked, store, &files);
+    let place = place(source, asked, mode, &files, &database, &sealing);
     WhatsAppConfig {
         device: device(source),
-        moves: moves(source, mode, store, &place),
+        moves: moves(asked, mode, &place, &database),
         place,
+        files,
+        database,
         sealing,
         nodes: source.word("SESSILE_WHATSAPP_NODES", &words).unwrap_or(usual),
         server: source.get("SESSILE_WHATSAPP_SERVER").map(str::to_owned),
@@ -111,16 +127,14 @@ fn device(source: &Source) -> DeviceId {
 /// Nobody's devices cost nothing: in production somebody has to have named one, or where they live.
 fn place(
     source: &Source,
+    asked: Asked,
     mode: Mode,
-    store: &StoreChoice,
-    files: PathBuf,
+    files: &Path,
+    database: &Result<DevicesPlace, Vec<&'static str>>,
     sealing: &SealingSource,
 ) -> Result<DevicesPlace, Vec<&'static str>> {
-    let by_rest = source.yes_or_no("USE_SUPABASE").unwrap_or(false);
-    let words = [("file", Where::Files), ("database", Where::Database), ("supabase", Where::Supabase)];
-    let asked = source.word("SESSILE_WHATSAPP_STORE", &words);
     let is_named = ["CLIENT_ID", "SESSION_PATH"].iter().any(|name| source.get(name).is_some());
-    let is_wanted = mode == Mode::Development || is_named || by_rest || asked.is_some();
+    let is_wanted = mode == Mode::Development || is_named || asked.by_rest || asked.place.is_some();
     if !is_wanted {
         return Err(vec!["CLIENT_ID", "SESSILE_SEALING_KEY"]);
     }
@@ -128,51 +142,94 @@ fn place(
         return Err(vec!["SESSILE_SEALING_KEY"]);
     }
     let default = match mode {
-        _ if by_rest => Where::Supabase,
+        _ if asked.by_rest => Where::Supabase,
         Mode::Development => Where::Files,
         Mode::Production => Where::Database,
     };
-    match asked.unwrap_or(default) {
-        Where::Files => Ok(DevicesPlace::Files(files)),
+    match asked.place.unwrap_or(default) {
+        Where::Files => Ok(DevicesPlace::Files(files.to_owned())),
         Where::Supabase => supabase(source, files),
-        Where::Database => Ok(match &store.users {
-            StoreUrl::Postgres(url) => DevicesPlace::Postgres { url: Secret::new(url.clone()), files },
-            StoreUrl::Sqlite(_) if source.secret("DATABASE_URL").is_none() => DevicesPlace::Files(files),
-            StoreUrl::Sqlite(path) => DevicesPlace::Sqlite(path.clone()),
-            StoreUrl::Memory | StoreUrl::Redis(_) => DevicesPlace::Files(files),
+        // Without a database that keeps them, files are what is left.
+        Where::Database => Ok(match database {
+            Ok(place @ (DevicesPlace::Postgres { .. } | DevicesPlace::Sqlite(_))) => place.clone(),
+            _ => DevicesPlace::Files(files.to_owned()),
         }),
+    }
+}
+
+/// What was asked for in so many words.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    by_rest: bool,
+    place: Option<Where>,
+}
+
+impl Asked {
+    fn of(source: &Source) -> Self {
+        let words = [("file", Where::Files), ("database", Where::Database), ("supabase", Where::Supabase)];
+        Self {
+            by_rest: source.yes_or_no("USE_SUPABASE").unwrap_or(false),
+            place: source.word("SESSILE_WHATSAPP_STORE", &words),
+        }
+    }
+
+    fn is_supabase(self) -> bool {
+        self.place == Some(Where::Supabase) || self.by_rest && self.place != Some(Where::Database)
+    }
+}
+
+/// The database that devices live in, or would live in.
+fn database(
+    source: &Source,
+    asked: Asked,
+    store: &StoreChoice,
+    files: &Path,
+) -> Result<DevicesPlace, Vec<&'static str>> {
+    let files = files.to_owned();
+    match &store.users {
+        _ if asked.is_supabase() => supabase(source, &files),
+        StoreUrl::Postgres(url) => Ok(DevicesPlace::Postgres { url: Secret::new(url.clone()), files }),
+        StoreUrl::Sqlite(path) if source.secret("DATABASE_URL").is_some() => {
+            Ok(DevicesPlace::Sqlite(path.clone()))
+        }
+        // Whoever asked for files may still name the project that they come from.
+        _ => supabase(source, &files).map_err(|_| vec!["DATABASE_URL"]),
     }
 }
 
 /// Files move to the database by themselves. The way back has to be asked for, on a production server: a developer whose
 /// environment names the real database must not take its devices away.
 fn moves(
-    source: &Source,
+    asked: Asked,
     mode: Mode,
-    store: &StoreChoice,
     place: &Result<DevicesPlace, Vec<&'static str>>,
+    database: &Result<DevicesPlace, Vec<&'static str>>,
 ) -> Moves {
-    let asked = source.get("SESSILE_WHATSAPP_STORE").is_some_and(|word| word.eq_ignore_ascii_case("file"));
-    match (place, &store.users) {
-        (Ok(DevicesPlace::Postgres { .. } | DevicesPlace::Supabase { .. }), _) => Moves::FromFiles,
-        (Ok(DevicesPlace::Files(_)), StoreUrl::Postgres(url)) if asked && mode == Mode::Production => {
-            Moves::FromPostgres(Secret::new(url.clone()))
+    let asked_for_files = asked.place == Some(Where::Files) && mode == Mode::Production;
+    match (place, database) {
+        // A project that is named for something else may have no devices, nor the functions that say so.
+        (Ok(DevicesPlace::Files(_)), Ok(DevicesPlace::Supabase { .. })) if !asked.by_rest => Moves::Nothing,
+        (Ok(DevicesPlace::Postgres { .. } | DevicesPlace::Supabase { .. } | DevicesPlace::Sqlite(_)), _) => {
+            Moves::FromFiles
         }
+        (Ok(DevicesPlace::Files(_)), Ok(_)) if asked_for_files => Moves::FromDatabase,
         _ => Moves::Nothing,
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
     Files,
     Database,
     Supabase,
 }
 
-fn supabase(source: &Source, files: PathBuf) -> Result<DevicesPlace, Vec<&'static str>> {
+fn supabase(source: &Source, files: &Path) -> Result<DevicesPlace, Vec<&'static str>> {
     let url = source.get("SUPABASE_URL").and_then(|text| Url::parse(text).ok());
     match (url, source.secret("SUPABASE_SERVICE_ROLE_KEY")) {
-        (Some(url), Some(key)) => Ok(DevicesPlace::Supabase { url, key: Secret::new(key), files }),
+        (Some(url), Some(key)) => {
+            Ok(DevicesPlace::Supabase { url, key: Secret::new(key), files: files.to_owned() })
+        }
         _ => Err(vec!["SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"]),
     }
 }

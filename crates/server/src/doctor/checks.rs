@@ -1,20 +1,20 @@
-//! The checks, one function each. They read; only the data folder is probed with an empty file.
+//! All of the checks in their order, and those of the configuration itself. They read; only the data folder is probed with an
+//! empty file.
 
 use super::report::Finding;
 use crate::config::{Config, Mode, SecretSource, Whop, is_writable};
-use crate::stores::{options_for, reason_of};
-use sessile::SameSite;
-use sessile_store::postgres::PostgresLogins;
-use sessile_store::{Choice, Layout, LoginOptions, StoreUrl, open_logins};
-use std::time::Duration;
+use sessile_core::{Secret, SecretList};
+use sessile_store::StoreUrl;
+use std::collections::BTreeSet;
 
-/// How long the store may take.
-const STORE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Different characters that a secret made by chance has at least.
+const DISTINCT_CHARS_MIN: usize = 10;
 
 pub(super) async fn all(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![configuration(config), secret(config), cookie(config), data_folder(config)];
+    let mut findings = vec![configuration(config), secret(config), data_folder(config)];
+    findings.extend(super::web::all(config).await);
     findings.extend(persistence(config));
-    findings.extend(store(config).await);
+    findings.extend(super::store::all(config).await);
     findings.push(provider(config));
     findings.extend(super::money::all(config).await);
     findings.extend(super::whatsapp::all(config).await);
@@ -42,58 +42,38 @@ fn configuration(config: &Config) -> Finding {
 
 fn secret(config: &Config) -> Finding {
     match &config.session_secret {
-        SecretSource::Given(list) => match (list.require_strong(), list.iter().count()) {
-            (Err(weak), _) => Finding::warn(
-                "secret",
-                format!(
-                    "SESSION_SECRET is weak ({weak}); make one with `openssl rand -base64 48` before production"
-                ),
-            ),
-            (Ok(()), 1) => {
-                Finding::ok("secret", "SESSION_SECRET is strong; rotate it with SESSION_SECRET=new,old")
-            }
-            (Ok(()), count) => Finding::ok(
-                "secret",
-                format!(
-                    "SESSION_SECRET has {count} entries, the first one signs; drop the others when the longest \
-                     session has ended"
-                ),
-            ),
-        },
+        SecretSource::Given(list) => given(list),
         SecretSource::Kept(path) => {
             Finding::ok("secret", format!("kept in {}, made at the first start", path.display()))
         }
     }
 }
 
-fn cookie(config: &Config) -> Finding {
-    let cookie = &config.policy.cookie;
-    let https = config.app_url.as_ref().map(|url| url.scheme() == "https");
-    let secure = cookie.secure.is_set();
-    match https {
-        Some(false) if secure => Finding::warn(
-            "cookie",
-            "the cookie is Secure and APP_URL is http: browsers will not send it; serve https, or set \
-             SESSILE_COOKIE_SECURE=false for development",
+fn given(list: &SecretList) -> Finding {
+    let guessable =
+        |secret: &Secret| secret.expose().chars().collect::<BTreeSet<_>>().len() < DISTINCT_CHARS_MIN;
+    match (list.require_strong(), list.iter().count()) {
+        (Err(weak), _) => Finding::warn(
+            "secret",
+            format!(
+                "SESSION_SECRET is weak ({weak}); make one with `openssl rand -base64 48` before production"
+            ),
         ),
-        Some(true) if !secure => Finding::warn(
-            "cookie",
-            "APP_URL is https and the cookie is not Secure: unset SESSILE_COOKIE_SECURE or set it to true",
+        (Ok(()), _) if list.iter().any(guessable) => Finding::warn(
+            "secret",
+            "SESSION_SECRET is long and repeats few characters, so it can be guessed; make one with `openssl rand \
+             -base64 48` and put it first",
         ),
-        _ if cookie.same_site == SameSite::None && !cookie.partitioned.is_set() => Finding::warn(
-            "cookie",
-            "SameSite=None without Partitioned: browsers drop it in other sites' frames; set \
-             SESSILE_COOKIE_PARTITIONED=true",
-        ),
-        None if config.mode == Mode::Production => Finding::warn(
-            "cookie",
-            "APP_URL is not set, so it cannot be checked whether browsers take the cookie; set it to the address \
-             that they open",
-        ),
-        _ => {
-            let same_site = cookie.same_site.as_str();
-            Finding::ok("cookie", format!("`{}`, SameSite={same_site}, Secure={secure}", cookie.name))
+        (Ok(()), 1) => {
+            Finding::ok("secret", "SESSION_SECRET is strong; rotate it with SESSION_SECRET=new,old")
         }
+        (Ok(()), count) => Finding::ok(
+            "secret",
+            format!(
+                "SESSION_SECRET has {count} entries, the first one signs; drop the others when the longest \
+                 session has ended"
+            ),
+        ),
     }
 }
 
@@ -119,68 +99,6 @@ fn persistence(config: &Config) -> Option<Finding> {
     config.store.warning.as_ref().map(|warning| Finding::warn("persistence", warning.sentence.clone()))
 }
 
-async fn store(config: &Config) -> Vec<Finding> {
-    let checked = async {
-        match &config.store.login {
-            StoreUrl::Postgres(url) => postgres(url, &config.login_options).await,
-            StoreUrl::Sqlite(path) if !path.exists() => {
-                vec![Finding::ok("store", format!("SQLite; {} is made at the first start", path.display()))]
-            }
-            _ => vec![other(config).await],
-        }
-    };
-    tokio::time::timeout(STORE_TIMEOUT, checked).await.unwrap_or_else(|_| {
-        vec![Finding::fail("store", "it did not answer in time; check address and network")]
-    })
-}
-
-async fn postgres(url: &str, options: &LoginOptions) -> Vec<Finding> {
-    let facts = match PostgresLogins::inspect(url, options).await {
-        Ok(facts) => facts,
-        Err(error) => return vec![Finding::fail("store", error.to_string())],
-    };
-    let table = match (facts.table_exists, facts.schema_version) {
-        (false, _) => "is made at the first start".to_owned(),
-        (true, None) => "is an Express application's; it is taken over at the first start".to_owned(),
-        (true, Some(version)) => format!("has schema version {version}"),
-    };
-    let mut findings =
-        vec![Finding::ok("store", format!("Postgres at {}; table {} {table}", facts.place, facts.table))];
-    if options.layout == Layout::Shared {
-        findings.push(Finding::ok(
-            "layout",
-            "shared with Express, plain ids; where no Express application shares the table, \
-             SESSILE_LOGIN_LAYOUT=stand-alone stores only hashes of them",
-        ));
-        if !matches!(facts.time_zone.as_str(), "UTC" | "Etc/UTC" | "GMT" | "Z") {
-            findings.push(Finding::warn(
-                "time zone",
-                format!(
-                    "the role's TimeZone is {}: an Express application beside us sees sessions expire early or late; \
-                     run `alter role <role> set TimeZone to 'UTC'`",
-                    facts.time_zone
-                ),
-            ));
-        }
-    }
-    findings
-}
-
-async fn other(config: &Config) -> Finding {
-    let options =
-        LoginOptions { create: Choice::No, ..options_for(&config.store.login, &config.login_options) };
-    match open_logins(config.store.login_url.expose(), &options).await {
-        Err(error) => Finding::fail("store", error.to_string()),
-        Ok(store) => {
-            let info = store.info();
-            match store.ping().await {
-                Ok(()) => Finding::ok("store", format!("{} at {} answers", info.engine, info.place)),
-                Err(error) => Finding::fail("store", format!("{}: {}", info.place, reason_of(&error))),
-            }
-        }
-    }
-}
-
 fn provider(config: &Config) -> Finding {
     let providers = &config.providers;
     match (&providers.whop, &providers.oidc) {
@@ -197,5 +115,26 @@ fn provider(config: &Config) -> Finding {
         (Whop::Missing(names), None) => {
             Finding::warn("sign-in", format!("no provider, so nobody can sign in; set {}", names.join(", ")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_named_and_never_shown() {
+        let told = |list: &str| given(&SecretList::parse(list).unwrap());
+        let strong = "kW3vQ9xTz0Lr7YbN5pHc2MfJ8sGdA4eU";
+        assert_eq!(told(strong).verdict, Verdict::Ok);
+        assert!(told(&format!("{strong},{strong}x")).what.contains("2 entries"));
+        let repeated = told(&"ab".repeat(20));
+        assert!(
+            repeated.verdict == Verdict::Warn && repeated.what.contains("repeats few characters"),
+            "{repeated:?}"
+        );
+        let short = told("hunter2-hunter2");
+        assert!(short.verdict == Verdict::Warn && !short.what.contains("hunter2"), "{short:?}");
     }
 }

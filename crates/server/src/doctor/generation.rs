@@ -200,6 +200,11 @@ async fn stripe(config: &Config) -> Vec<Finding> {
             "stripe",
             "STRIPE_SECRET_KEY is a test key: nobody is charged; set the live key before selling",
         ));
+    } else if !production && mode == stripe::Mode::Live {
+        findings.push(Finding::warn(
+            "stripe",
+            "STRIPE_SECRET_KEY is a live key in development: real cards are charged; set the test key here",
+        ));
     }
     let home = config.app_url.as_ref().map_or("<APP_URL>", |url| url.as_str()).trim_end_matches('/');
     let count = settings.webhook_secrets.len();

@@ -5,6 +5,8 @@ mod checks;
 mod generation;
 mod money;
 mod report;
+mod store;
+mod web;
 mod whatsapp;
 
 pub use report::{Finding, Report, Verdict};

@@ -4,7 +4,7 @@ use super::report::Finding;
 use crate::config::{Click, Config, Mode};
 use crate::stores::{ledger_options, ledger_url, reason_of};
 use secrecy::{ExposeSecret, SecretString};
-use sessile_core::{Clock, SystemClock};
+use sessile_core::{Clock, SystemClock, Timestamp};
 use sessile_providers::click;
 use sessile_providers::webhook::TIMEOUTS;
 use sessile_providers::{supabase, webhook};
@@ -77,7 +77,7 @@ async fn postgres(url: &str, options: &LedgerOptions) -> Vec<Finding> {
         findings
             .push(Finding::ok("row security", format!("row-level security is on for all {count} tables")));
     }
-    findings.push(clock(&facts));
+    findings.push(clock(facts.now, "the database"));
     findings
 }
 
@@ -94,16 +94,20 @@ async fn opened(url: &str, options: &LedgerOptions, engine: &str) -> Finding {
     }
 }
 
-fn clock(facts: &LedgerFacts) -> Finding {
-    let ours = SystemClock.now();
-    let skew = ours.since(facts.now).max(facts.now.since(ours));
+/// How far another clock is from ours.
+pub(super) fn clock(there: Timestamp, whose: &str) -> Finding {
+    skew(SystemClock.now(), there, whose)
+}
+
+fn skew(ours: Timestamp, there: Timestamp, whose: &str) -> Finding {
+    let skew = ours.since(there).max(there.since(ours));
     if skew <= CLOCK_SKEW_MAX {
-        return Finding::ok("clock", "this machine and the database agree on the time");
+        return Finding::ok("clock", format!("this machine and {whose} agree on the time"));
     }
     Finding::warn(
         "clock",
         format!(
-            "this machine's clock is {} s from the database's: sessions and payments expire early or late, and CLICK \
+            "this machine's clock is {} s from that of {whose}: sessions and payments expire early or late, and CLICK \
              refuses what we ask; run an NTP service on both",
             skew.as_secs()
         ),
@@ -173,4 +177,25 @@ fn supabase(config: &Config) -> Option<Finding> {
         Err(error) => Finding::fail("supabase", error.to_string()),
         Ok(_) => Finding::ok("supabase", "tiers are written to the auth users' app_metadata too"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn clocks_that_are_apart_either_way_are_named() {
+        let at = Timestamp::from_unix_ms;
+        let told = |ours, there| skew(at(ours), at(there), "the database");
+        assert_eq!(told(1_900_000_000_000, 1_900_000_004_000).verdict, Verdict::Ok);
+        for (ours, there) in [(1_900_000_000_000, 1_900_000_060_000), (1_900_000_060_000, 1_900_000_000_000)]
+        {
+            let finding = told(ours, there);
+            assert!(
+                finding.verdict == Verdict::Warn && finding.what.contains("60 s from that of the database"),
+                "{finding:?}"
+            );
+        }
+    }
 }

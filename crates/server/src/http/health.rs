@@ -19,11 +19,11 @@ pub(crate) async fn alive(State(app): State<App>) -> impl IntoResponse {
     (NO_STORE, Json(json!({ "status": "ok", "timestamp": app.clock.now().to_iso8601() })))
 }
 
-/// `GET /readyz`: 503 only when it cannot serve. A fallback that stands in, or a store of paid jobs that is away, is
-/// `degraded`, with the reason.
+/// `GET /readyz`: 503 only when it cannot serve. A fallback that stands in, or a store of paid jobs or of WhatsApp devices
+/// that is away, is `degraded`, with the reason.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     let store = app.sessions.logins().store();
-    let (answer, jobs) = tokio::join!(in_time(store.ping()), jobs(&app));
+    let (answer, jobs, devices) = tokio::join!(in_time(store.ping()), jobs(&app), app.whatsapp.trouble());
     let info = store.info();
     let about = |status: &str, why: Value| {
         let persistent = info.persistence == sessile_core::login::Persistence::Durable;
@@ -32,6 +32,10 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
         if let Some(jobs) = &jobs {
             let status = if jobs.is_ok() { "ready" } else { "unavailable" };
             about["generation"] = json!({ "status": status });
+        }
+        if app.whatsapp.store.is_some() {
+            let status = if devices.is_none() { "ready" } else { "unavailable" };
+            about["whatsapp"] = json!({ "status": status });
         }
         Json(about)
     };
@@ -45,6 +49,11 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
         (Ok(()), None, Some(Err(error))) => {
             tracing::warn!(error = reason_of(error), "the store of generation sessions did not answer");
             let why = json!("the store of generation sessions did not answer");
+            (NO_STORE, about("degraded", why)).into_response()
+        }
+        (Ok(()), None, Some(Ok(())) | None) if devices.is_some() => {
+            tracing::warn!(error = devices, "the store of WhatsApp devices is in trouble");
+            let why = json!("the store of WhatsApp devices is in trouble");
             (NO_STORE, about("degraded", why)).into_response()
         }
         (Ok(()), None, Some(Ok(())) | None) => (NO_STORE, about("ready", Value::Null)).into_response(),
@@ -71,6 +80,12 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
     if let Some(Ok(spooled)) = app.fallback.as_ref().map(|fallback| fallback.spooled()) {
         metrics::gauge!(telemetry::SPOOLED, "what" => "sessions").set(spooled.sessions as f64);
         metrics::gauge!(telemetry::SPOOLED, "what" => "ends").set(spooled.ends as f64);
+    }
+    if let Some(spool) = &app.whatsapp.spool {
+        let (behind, steps) = spool.behind();
+        metrics::gauge!(telemetry::WHATSAPP_BEHIND).set(behind as f64);
+        metrics::gauge!(telemetry::WHATSAPP_WAITING_STEPS).set(steps as f64);
+        metrics::counter!(telemetry::WHATSAPP_FALLBACKS).absolute(spool.fallbacks());
     }
     match telemetry::render() {
         Some(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),

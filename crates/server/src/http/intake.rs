@@ -10,12 +10,15 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM: &str = "application/problem+json";
+const PLAIN: &[u8] = b"text/plain";
+/// Characters of an extractor's words that are repeated.
+const WORDS_CHARS_MAX: usize = 200;
 /// Bytes of a problem of ours.
 const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 /// The label of whatever matches no route: what was asked for is the visitor's word.
@@ -41,13 +44,32 @@ pub(crate) async fn intake(State(app): State<App>, mut request: Request, next: N
     sent(&app, response, id).await
 }
 
-async fn sent(app: &App, mut response: Response, id: HeaderValue) -> Response {
+async fn sent(app: &App, response: Response, id: HeaderValue) -> Response {
+    let mut response = with_a_remedy(response).await;
     if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM) {
         response = named(response, &id).await;
     }
     headers::protect(&mut response, &app.content_security_policies);
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// The framework's own extractors refuse in plain text, which no route of ours does: it becomes a problem.
+async fn with_a_remedy(response: Response) -> Response {
+    let status = response.status();
+    let is_plain =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(PLAIN));
+    if !status.is_client_error() || !is_plain {
+        return response;
+    }
+    let body = axum::body::to_bytes(response.into_body(), PROBLEM_BYTES_MAX).await.unwrap_or_default();
+    let words: String = String::from_utf8_lossy(&body).chars().take(WORDS_CHARS_MAX).collect();
+    let problem = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::unsupported_media_type(),
+        _ => Problem::invalid_parameter(&words),
+    };
+    problem.into_response()
 }
 
 /// A problem says which request it is about, whichever layer made it.

@@ -18,6 +18,7 @@ mod intake;
 mod logout;
 mod me;
 pub(crate) mod missing;
+mod openapi;
 mod pages;
 mod payment;
 mod problem;
@@ -35,6 +36,7 @@ pub(crate) mod wizard;
 
 pub(crate) use accept::wants_page;
 pub(crate) use generation::PROMPT_PATH;
+pub(crate) use logout::REFRESH_TOKEN_KEY;
 pub use problem::PROBLEM_CODES;
 pub(crate) use problem::Problem;
 pub(crate) use throttle::{COUPON_TRIES, OPERATOR_TRIES, Origin, Throttle};
@@ -99,6 +101,7 @@ pub fn router(app: App) -> Router {
         .merge(crate::admin::routes(&app))
         .merge(crate::tour::assets(&app))
         .merge(generation::open_routes())
+        .merge(openapi::routes())
         .merge(visitors)
         .fallback(missing::route)
         .method_not_allowed_fallback(missing::method)

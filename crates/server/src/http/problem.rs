@@ -44,6 +44,7 @@ pub const PROBLEM_CODES: &[&str] = &[
     "route_not_found",
     "token_required",
     "unknown_token",
+    "unsupported_media_type",
     "users_unavailable",
 ];
 

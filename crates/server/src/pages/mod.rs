@@ -4,6 +4,7 @@
 mod agent;
 mod checkout;
 mod dashboard;
+mod description;
 mod generation;
 pub(crate) mod moment;
 mod notices;
@@ -17,6 +18,7 @@ mod wizard;
 pub(crate) use agent::readable as device_name;
 pub(crate) use checkout::{Gone, Summary, checkout, gone};
 pub(crate) use dashboard::{Dashboard, dashboard};
+pub(crate) use description::description;
 pub(crate) use generation::{PromptView, VideosView, prompt, videos};
 pub(crate) use notices::{Landing, away, landing, not_configured, not_found, not_signed_in, really_log_out};
 pub(crate) use payment::{PaymentView, payment};

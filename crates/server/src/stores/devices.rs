@@ -3,11 +3,11 @@
 
 use crate::config::{Config, DevicesPlace, Moves, Nodes};
 use crate::exit::Stop;
-use sessile_core::whatsapp::{DeviceStore, DeviceStoreError, OwnerId};
+use sessile_core::whatsapp::{DeviceStore, DeviceStoreError, OwnerId, StoreInfo};
 use sessile_core::{Clock, OsEntropy};
 use sessile_store::Choice;
 use sessile_store::whatsapp::file::Keep;
-use sessile_store::whatsapp::migration::{MigrationError, migrate_all};
+use sessile_store::whatsapp::migration::{Migrated, MigrationError, Progress, migrate_all};
 use sessile_store::whatsapp::{
     FileDevices, PostgresDevices, SpoolMode, SpooledDevices, SqliteDevices, SupabaseDevices, SupabaseKey,
     TokioPace,
@@ -30,6 +30,8 @@ pub struct DeviceStores {
     pub store: Arc<dyn DeviceStore>,
     /// The same, where they are files: an operator may look at those.
     pub files: Option<Arc<FileDevices>>,
+    /// The same, where a journal of this machine is in front of a database.
+    pub spool: Option<Arc<SpooledDevices>>,
     /// Who owns devices here.
     pub owner: OwnerId,
     /// Held as long as the process lives, where the owner's name is kept.
@@ -64,34 +66,53 @@ fn owner(config: &Config) -> Result<(OwnerId, Option<Arc<File>>), Stop> {
 pub(super) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<DeviceStores>, Stop> {
     let Ok(place) = &config.whatsapp.place else { return Ok(None) };
     let (owner, lock) = owner(config)?;
-    let (store, files) = home(config, place, clock).await?;
-    Ok(Some(DeviceStores { store, files, owner, _lock: lock }))
+    move_in(config, place, &owner, &clock).await?;
+    let Home { store, files, spool } = home(config, place, clock).await?;
+    Ok(Some(DeviceStores { store, files, spool, owner, _lock: lock }))
 }
 
-type Home = (Arc<dyn DeviceStore>, Option<Arc<FileDevices>>);
+/// An engine, as what it is.
+struct Home {
+    store: Arc<dyn DeviceStore>,
+    files: Option<Arc<FileDevices>>,
+    spool: Option<Arc<SpooledDevices>>,
+}
+
+impl Home {
+    fn plain(store: Arc<dyn DeviceStore>) -> Self {
+        Self { store, files: None, spool: None }
+    }
+}
 
 async fn home(config: &Config, place: &DevicesPlace, clock: Arc<dyn Clock>) -> Result<Home, Stop> {
+    let engine = engine(place, &clock, Choice::Yes).await?;
+    match place {
+        DevicesPlace::Files(_) | DevicesPlace::Sqlite(_) => Ok(engine),
+        DevicesPlace::Postgres { files, .. } | DevicesPlace::Supabase { files, .. } => {
+            Ok(behind_journal(config, engine.store, files, clock))
+        }
+    }
+}
+
+/// The engine of a place, with nothing in front of it.
+async fn engine(place: &DevicesPlace, clock: &Arc<dyn Clock>, create: Choice) -> Result<Home, Stop> {
     Ok(match place {
         DevicesPlace::Files(folder) => {
-            let files = Arc::new(FileDevices::open(folder, clock, Keep::State).map_err(refused)?);
-            if let Moves::FromPostgres(url) = &config.whatsapp.moves {
-                move_all(&PostgresDevices::open(url.expose(), Choice::Yes).await?, &*files).await?;
-            }
-            (files.clone(), Some(files))
+            let files = Arc::new(FileDevices::open(folder, clock.clone(), Keep::State).map_err(refused)?);
+            Home { store: files.clone(), files: Some(files), spool: None }
         }
-        DevicesPlace::Sqlite(path) => (Arc::new(SqliteDevices::open(path, Choice::Yes)?), None),
-        DevicesPlace::Postgres { url, files } => {
-            let remote = Arc::new(PostgresDevices::open(url.expose(), Choice::Yes).await?);
-            (behind_journal(config, remote, files, clock).await?, None)
+        DevicesPlace::Sqlite(path) => Home::plain(Arc::new(SqliteDevices::open(path, create)?)),
+        DevicesPlace::Postgres { url, .. } => {
+            Home::plain(Arc::new(PostgresDevices::open(url.expose(), create).await?))
         }
-        DevicesPlace::Supabase { url, key, files } => {
-            let remote = SupabaseDevices::new(url, SupabaseKey::new(key.clone())).map_err(refused)?;
-            (behind_journal(config, Arc::new(remote), files, clock).await?, None)
+        DevicesPlace::Supabase { url, key, .. } => {
+            let key = SupabaseKey::new(key.clone());
+            Home::plain(Arc::new(SupabaseDevices::new(url, key).map_err(refused)?))
         }
     })
 }
 
-/// The same for somebody who only looks, or moves devices by hand: nothing moves, and there is no journal in front.
+/// The same for somebody who only looks: nothing moves, and there is no journal in front.
 ///
 /// # Errors
 /// [`Stop`] says what to do.
@@ -101,58 +122,113 @@ pub(crate) async fn look_at_devices(
     create: Choice,
 ) -> Result<Option<Arc<dyn DeviceStore>>, Stop> {
     let Ok(place) = &config.whatsapp.place else { return Ok(None) };
-    Ok(Some(match place {
-        DevicesPlace::Files(folder) => {
-            Arc::new(FileDevices::open(folder, clock, Keep::State).map_err(refused)?)
-        }
-        DevicesPlace::Sqlite(path) => Arc::new(SqliteDevices::open(path, create)?),
-        DevicesPlace::Postgres { url, .. } => Arc::new(PostgresDevices::open(url.expose(), create).await?),
-        DevicesPlace::Supabase { url, key, .. } => {
-            Arc::new(SupabaseDevices::new(url, SupabaseKey::new(key.clone())).map_err(refused)?)
-        }
-    }))
+    Ok(Some(engine(place, &clock, create).await?.store))
 }
 
-/// Moves what an earlier, local installation left, then puts the journal in front.
-async fn behind_journal(
+/// The journal of this machine in front of a database.
+fn behind_journal(
     config: &Config,
     remote: Arc<dyn DeviceStore>,
     files: &Path,
     clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn DeviceStore>, Stop> {
-    if matches!(config.whatsapp.moves, Moves::FromFiles) && files.is_dir() {
-        let local = FileDevices::open(files, clock.clone(), Keep::State).map_err(refused)?;
-        move_all(&local, &*remote).await?;
-    }
-    Ok(match FileDevices::open(&files.join(JOURNAL), clock, Keep::Unsettled) {
+) -> Home {
+    match FileDevices::open(&files.join(JOURNAL), clock, Keep::Unsettled) {
         Ok(journal) => {
             let mode = match config.whatsapp.nodes {
                 Nodes::One => SpoolMode::OneNode,
                 Nodes::Many => SpoolMode::ManyNodes,
             };
-            Arc::new(SpooledDevices::new(journal, remote, mode, Arc::new(TokioPace::start())))
+            let spool = Arc::new(SpooledDevices::new(journal, remote, mode, Arc::new(TokioPace::start())));
+            Home { store: spool.clone(), files: None, spool: Some(spool) }
         }
         // A read-only disk is no reason not to serve; it is one to say so.
         Err(error) => {
             tracing::warn!(%error, "WhatsApp devices go without a journal on this machine: every outage of the database \
                 disconnects them; make SESSION_PATH a folder that can be written");
-            remote
+            Home::plain(remote)
         }
-    })
+    }
 }
 
-/// Moves every device that is still in the other place.
-async fn move_all(from: &dyn DeviceStore, to: &dyn DeviceStore) -> Result<(), Stop> {
-    let owner = OwnerId::generate(&OsEntropy).map_err(|error| Stop::failed(error.to_string()))?;
-    let done = migrate_all(from, to, &owner, |_| {}).await;
+/// Where devices are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Towards {
+    /// In files of this machine.
+    Files,
+    /// In the database that is configured.
+    Database,
+}
+
+/// What is still in the other place moves to `place`, where the configuration says so.
+async fn move_in(
+    config: &Config,
+    place: &DevicesPlace,
+    owner: &OwnerId,
+    clock: &Arc<dyn Clock>,
+) -> Result<(), Stop> {
+    let settings = &config.whatsapp;
+    let (from, to) = match (&settings.moves, &settings.database) {
+        (Moves::FromFiles, _) if settings.files.is_dir() => {
+            (DevicesPlace::Files(settings.files.clone()), place.clone())
+        }
+        (Moves::FromDatabase, Ok(database)) => (database.clone(), place.clone()),
+        _ => return Ok(()),
+    };
+    move_all(config, (&from, &to), owner, clock, |_| {}).await.map(drop)
+}
+
+/// Moves every device by hand.
+///
+/// # Errors
+/// [`Stop`] says what to do; running it again is safe.
+pub(crate) async fn move_devices(
+    config: &Config,
+    towards: Towards,
+    clock: Arc<dyn Clock>,
+    progress: impl FnMut(Progress<'_>) + Send,
+) -> Result<(Migrated, StoreInfo), Stop> {
+    let settings = &config.whatsapp;
+    let needs = |names: &Vec<&'static str>| {
+        Stop::usage(format!(
+            "there is no database that WhatsApp devices could be in: set {}",
+            names.join(" and ")
+        ))
+    };
+    let database = settings.database.clone().map_err(|names| needs(&names))?;
+    let files = DevicesPlace::Files(settings.files.clone());
+    let ends = match towards {
+        Towards::Files => (&database, &files),
+        Towards::Database => (&files, &database),
+    };
+    let (owner, _lock) = owner(config)?;
+    move_all(config, ends, &owner, &clock, progress).await
+}
+
+/// Moves every device that is still in the other place. What a journal of this machine holds of it comes first.
+async fn move_all(
+    config: &Config,
+    (from, to): (&DevicesPlace, &DevicesPlace),
+    owner: &OwnerId,
+    clock: &Arc<dyn Clock>,
+    progress: impl FnMut(Progress<'_>) + Send,
+) -> Result<(Migrated, StoreInfo), Stop> {
+    let has_journal = config.whatsapp.files.join(JOURNAL).is_dir();
+    let source = match from {
+        DevicesPlace::Postgres { .. } | DevicesPlace::Supabase { .. } if has_journal => {
+            home(config, from, clock.clone()).await?
+        }
+        _ => engine(from, clock, Choice::Yes).await?,
+    };
+    let target = engine(to, clock, Choice::Yes).await?.store;
+    let done = migrate_all(&*source.store, &*target, owner, progress).await;
     let done = done.map_err(|error: MigrationError| {
         let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         Stop::failed(format!("WhatsApp devices do not move to their new place: {error}{why}"))
     })?;
     for (device, digest) in &done.moved {
-        tracing::info!(device = device.as_str(), digest, to = to.info().place, "a WhatsApp device moved");
+        tracing::info!(device = device.as_str(), digest, to = target.info().place, "a WhatsApp device moved");
     }
-    Ok(())
+    Ok((done, target.info()))
 }
 
 fn refused(error: DeviceStoreError) -> Stop {

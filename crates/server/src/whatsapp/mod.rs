@@ -13,10 +13,11 @@ use crate::admin::{MeasuredDevices, Watch};
 use crate::config::{Config, WhatsAppConfig};
 use crate::exit::Stop;
 use crate::generation::Streams;
+use crate::limits::READY_TIMEOUT;
 use crate::stores::DeviceStores;
-use sessile_core::whatsapp::DeviceId;
+use sessile_core::whatsapp::{DeviceId, DeviceStore};
 use sessile_core::{Clock, Entropy};
-use sessile_store::whatsapp::FileDevices;
+use sessile_store::whatsapp::{FileDevices, SpooledDevices};
 use sessile_whatsapp::{Devices, RealWhatsApp, Setup};
 use std::sync::Arc;
 
@@ -28,8 +29,12 @@ pub(crate) struct WhatsAppParts {
     pub(crate) devices: Result<Arc<Devices>, Vec<&'static str>>,
     /// The device that is meant when nobody names one.
     pub(crate) device: DeviceId,
+    /// Where their keys live.
+    pub(crate) store: Option<Arc<dyn DeviceStore>>,
     /// The files that keys live in, where they do.
     pub(crate) files: Option<Arc<FileDevices>>,
+    /// The journal in front of a database, where there is one.
+    pub(crate) spool: Option<Arc<SpooledDevices>>,
     /// Room for pages that watch a device.
     pub(crate) streams: Streams,
 }
@@ -58,12 +63,25 @@ impl WhatsAppParts {
                     let (clock, entropy) = (clock.clone(), entropy.clone());
                     let observer = Arc::new(Metrics(watch.clone()));
                     let store = Arc::new(MeasuredDevices::new(stores.store.clone(), watch.clone()));
-                    Ok(Devices::new(Setup { store, keys, owner, whatsapp, clock, entropy, observer }))
+                    let usual = device.clone();
+                    Ok(Devices::new(Setup { usual, store, keys, owner, whatsapp, clock, entropy, observer }))
                 }
             },
         };
+        let store = stores.map(|stores| stores.store.clone());
         let files = stores.and_then(|stores| stores.files.clone());
-        Ok(Self { devices, device: device.clone(), files, streams: Streams::new() })
+        let spool = stores.and_then(|stores| stores.spool.clone());
+        Ok(Self { devices, device: device.clone(), store, files, spool, streams: Streams::new() })
+    }
+
+    /// Why the keys are not where they should be; `None` while they are. For whoever asks whether this process can serve.
+    pub(crate) async fn trouble(&self) -> Option<String> {
+        let store = self.store.as_ref()?;
+        match tokio::time::timeout(READY_TIMEOUT, store.ping()).await {
+            Ok(Ok(())) => self.spool.as_ref()?.trouble(),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the store of WhatsApp devices did not answer in time".to_owned()),
+        }
     }
 
     /// Connects what is paired and should run, from now on.

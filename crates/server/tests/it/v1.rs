@@ -1,7 +1,7 @@
 //! `/v1`: who may see what, lists with cursors, cancels, refunds, coupons, the outbox, and what refusals look like.
 
 use crate::shop::{Said, choice, user};
-use crate::world::World;
+use crate::world::{ADMIN_TOKEN, World, client};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -14,6 +14,14 @@ async fn paid(world: &World) -> Value {
 
 fn id_of(made: &Value) -> &str {
     made["transactionId"].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_body_of_another_kind_is_not_guessed_at() {
+    let world = World::selling().await;
+    let request = client().post(format!("{}/v1/admin/coupons", world.home)).bearer_auth(ADMIN_TOKEN);
+    let request = request.header("idempotency-key", "c-0").header("content-type", "text/plain").body("{}");
+    assert_eq!(Said::of(request.send().await.unwrap()).await.code(), (415, "unsupported_media_type".into()));
 }
 
 #[tokio::test]

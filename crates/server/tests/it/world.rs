@@ -153,6 +153,10 @@ impl World {
         }
         let config = Config::load(&env, &Overrides::default()).unwrap();
         let mut stores = Stores::open(&config, clock.clone()).await.unwrap();
+        // Only for whoever tests devices: in development there would always be some.
+        if settings.iter().any(|(name, _)| *name == "CLIENT_ID") {
+            stores.open_devices(&config, clock.clone()).await.unwrap();
+        }
         let ledger = stores.ledger.clone();
         let faulty = match (fault, ledger.clone()) {
             (Some(fault), Some(ledger)) => Some(Arc::new(FaultyLedger::new(ledger, fault))),

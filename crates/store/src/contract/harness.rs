@@ -1,6 +1,7 @@
 //! What a case is given: an engine, the moment that counts as the present, and what this engine can do. Used by the
 //! cases and by whoever makes a [`TestStore`]; it knows no engine.
 
+use crate::ends::LoginEnd;
 use futures_util::future::BoxFuture;
 use sessile_core::login::{
     CookieFields, Edit, LoginChange, LoginData, LoginId, LoginStore, Lookup, Merge, NewLogin, Stored,
@@ -61,6 +62,7 @@ pub struct TestStore {
     pub base: Timestamp,
     /// What it can do.
     pub capabilities: Capabilities,
+    end: Option<Arc<dyn LoginEnd>>,
     guard: Box<dyn Any + Send + Sync>,
 }
 
@@ -77,8 +79,21 @@ impl TestStore {
                 corrupt: None,
                 reopen: None,
             },
+            end: None,
             guard: Box::new(()),
         }
+    }
+
+    /// The engine is an end of moves, too.
+    #[must_use]
+    pub fn giving_and_taking(mut self, end: Arc<dyn LoginEnd>) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    /// The engine as an end of a move; `None`: it gives and takes nothing.
+    pub(super) fn end(&self) -> Option<&dyn LoginEnd> {
+        self.end.as_deref()
     }
 
     /// With another present moment; cut to whole seconds.

@@ -93,6 +93,11 @@ cases! { $
         sweep_is_bounded,
         concurrent_sweepers_remove_each_once,
         events_tell_each_change_once;
+    porting:
+        what_is_exported_is_what_is_there,
+        what_is_imported_replaces_nothing_newer_and_revives_nothing,
+        a_retiring_session_moves_with_its_grace,
+        a_value_is_amended_only_where_it_is_still_the_same;
     flow:
         sign_in_survives_a_fault_at_every_call,
         it_answers_and_says_which_store_it_is;

@@ -1,11 +1,13 @@
 //! Homes of generation sessions: Redis (`session:<id>`), Postgres, SQLite, and memory for tests. One contract suite.
 
 pub mod memory;
+mod portable;
 pub mod postgres;
 pub mod redis;
 pub mod sqlite;
 
 pub use memory::MemoryGenerations;
+pub use portable::open_generation_end;
 pub use postgres::PostgresGenerations;
 pub use redis::RedisGenerations;
 pub use sqlite::SqliteGenerations;

@@ -68,7 +68,7 @@ const EVENT: &str = "id, kind, job, body, (extract(epoch from received_at) * 100
 
 /// Generation sessions in a Postgres database.
 pub struct PostgresGenerations {
-    database: Database,
+    pub(super) database: Database,
     batches: Batches,
 }
 
@@ -168,13 +168,13 @@ async fn is_current(database: &Database) -> Result<bool, StoreError> {
 
 /// A job's marks, each in its column.
 #[derive(Default)]
-struct Marks {
-    guest: Option<String>,
-    payment: Option<String>,
+pub(super) struct Marks {
+    pub(super) guest: Option<String>,
+    pub(super) payment: Option<String>,
 }
 
 impl Marks {
-    fn of(job: &Generation) -> Self {
+    pub(super) fn of(job: &Generation) -> Self {
         let mut marks = Self::default();
         for mark in job.marks() {
             match mark {
@@ -194,7 +194,7 @@ fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn event_of(row: &Row) -> KeptEvent {
+pub(super) fn event_of(row: &Row) -> KeptEvent {
     KeptEvent {
         id: row.get(0),
         kind: row.get(1),

@@ -62,7 +62,7 @@ const EVENT: &str = "id, kind, job, body, received_at, attempts, next_at";
 
 /// Generation sessions in one SQLite file. Dropping it finishes every write that was accepted.
 pub struct SqliteGenerations {
-    file: Arc<SqliteFile>,
+    pub(super) file: Arc<SqliteFile>,
 }
 
 type Refusable<T> = rusqlite::Result<Result<T, StoreError>>;
@@ -87,7 +87,7 @@ impl SqliteGenerations {
         Ok(Self { file })
     }
 
-    async fn write<R: Send + 'static>(
+    pub(super) async fn write<R: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Refusable<R> + Send + 'static,
     ) -> Result<R, StoreError> {
@@ -134,7 +134,7 @@ fn put(db: &Connection, job: &Generation) -> rusqlite::Result<usize> {
 }
 
 /// A job's marks, each for its column.
-fn marks(job: &Generation) -> [Option<String>; 2] {
+pub(super) fn marks(job: &Generation) -> [Option<String>; 2] {
     let (mut guest, mut payment) = (None, None);
     for mark in job.marks() {
         match mark {

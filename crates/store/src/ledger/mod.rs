@@ -6,11 +6,13 @@
 mod derived;
 mod facts;
 mod options;
+mod portable;
 mod postgres;
 mod sqlite;
 
 pub use facts::LedgerFacts;
 pub use options::LedgerOptions;
+pub use portable::{LedgerEnd, open_ledger_end};
 pub use postgres::PostgresLedger;
 pub use sqlite::SqliteLedger;
 

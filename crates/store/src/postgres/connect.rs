@@ -70,6 +70,11 @@ impl Database {
         Ok(Self { links: Arc::new(Links::new(config, tls, route.clone())), route, place })
     }
 
+    /// Whether the server is known to listen where we dial.
+    pub(super) fn is_direct(&self) -> bool {
+        self.route.is_direct()
+    }
+
     /// Runs one statement, prepared where that is safe.
     pub(crate) async fn query(
         &self,

@@ -9,13 +9,17 @@
 
 pub(crate) mod connect;
 mod engine;
+mod facts;
 mod link;
 mod people;
+mod portable;
 mod route;
 mod schema;
 mod statements;
 mod tls;
 pub(crate) mod wire;
+
+pub use facts::{Pooler, PostgresFacts, Survey};
 
 use crate::group::{Grouped, Shape, Shapes, through_group};
 use crate::open::OpenError;
@@ -35,21 +39,6 @@ const TAKE_OVER_BATCH: i64 = 1000;
 
 /// Login sessions in a Postgres database.
 pub struct PostgresLogins(Grouped<PostgresEngine>);
-
-/// What `doctor` wants to know of the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PostgresFacts {
-    /// Host, port and database.
-    pub place: String,
-    /// The table in use, with its schema.
-    pub table: String,
-    /// Whether it exists.
-    pub table_exists: bool,
-    /// Which schema version of ours it has; `None` before the first `migrate`.
-    pub schema_version: Option<u32>,
-    /// The role's or database's time zone: an Express peer writes local times in it.
-    pub time_zone: String,
-}
 
 impl PostgresLogins {
     /// Connects, checks the table and, unless told otherwise, creates what is missing.
@@ -91,16 +80,7 @@ impl PostgresLogins {
     /// # Errors
     /// [`OpenError`] when it cannot be reached.
     pub async fn inspect(url: &str, options: &LoginOptions) -> Result<PostgresFacts, OpenError> {
-        let (database, names) = connect(url, options).await?;
-        let found =
-            schema::look(&database, &names).await.map_err(|e| OpenError::unreachable(&database.place, &e))?;
-        Ok(PostgresFacts {
-            place: database.place,
-            table: names.sessions,
-            table_exists: found.exists == Exists::Yes,
-            schema_version: found.version,
-            time_zone: found.time_zone,
-        })
+        facts::inspect(url, options).await
     }
 
     /// The SQL that `open` runs, to be pasted into an editor by somebody who owns the tables.

@@ -10,12 +10,12 @@ use super::server::Server;
 use super::sweep::{self, Round};
 use super::wire::{items, number};
 use crate::group::{Extended, Found, Insert, Inserted, LoginEngine, Swap, Swapped};
-use crate::options::{Choice, LoginOptions};
+use crate::options::{Choice, Layout, LoginOptions};
 use async_trait::async_trait;
 use redis::Cmd;
 use sessile_core::login::{
-    DeviceHandle, EndReason, ListedLogin, LoginCount, LoginEvent, LoginEventKind, LoginId, Persistence,
-    Revoked, StoreInfo, Swept, UserId,
+    DeviceHandle, EndReason, ListedLogin, LoginCount, LoginEvent, LoginEventKind, LoginId,
+    Names as KeptNames, Persistence, Revoked, StoreInfo, Swept, UserId,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub(crate) struct RedisEngine {
     server: Server,
     pub(super) scripts: Scripts,
     pub(super) names: Names,
+    layout: Layout,
     pub(super) events: Choice,
     pub(super) user_key: String,
     pub(super) round: Mutex<Round>,
@@ -63,9 +64,39 @@ impl RedisEngine {
             server,
             scripts,
             names,
+            layout: options.layout,
             events: options.events,
             user_key: options.user_key.clone(),
             round: Mutex::new(Round::default()),
+        }
+    }
+
+    /// What a caller's id is stored as. Everything below the engine's own calls knows only this one.
+    pub(super) fn stored(&self, id: &LoginId) -> LoginId {
+        match self.layout {
+            Layout::Shared => id.clone(),
+            // A hash is letters, digits, `-` and `_`, so it always can be a name.
+            Layout::StandAlone => LoginId::parse(&id.hashed()).unwrap_or_else(|| id.clone()),
+        }
+    }
+
+    fn all_stored<'a>(&self, ids: impl Iterator<Item = &'a LoginId>) -> Vec<LoginId> {
+        ids.map(|id| self.stored(id)).collect()
+    }
+
+    /// The handle of the session that is stored as `id`.
+    pub(super) fn handle(&self, id: &LoginId) -> DeviceHandle {
+        match self.layout {
+            Layout::Shared => id.handle(),
+            Layout::StandAlone => DeviceHandle::of_hash(id.expose()),
+        }
+    }
+
+    /// Which names these keys hold.
+    pub(super) const fn kept_names(&self) -> KeptNames {
+        match self.layout {
+            Layout::Shared => KeptNames::Plain,
+            Layout::StandAlone => KeptNames::Hashed,
         }
     }
 
@@ -142,8 +173,9 @@ impl RedisEngine {
     ) -> Result<Vec<Inserted>, StoreError> {
         let mut before = Vec::with_capacity(inserts.len());
         let mut items = Vec::with_capacity(inserts.len());
-        for insert in inserts {
-            let (id, expires_at) = (&insert.login.id, insert.login.expires_at);
+        let ids = self.all_stored(inserts.iter().map(|insert| &insert.login.id));
+        for (insert, id) in inserts.iter().zip(&ids) {
+            let expires_at = insert.login.expires_at;
             let indexed = insert.user.iter().filter(|_| self.can_place(id));
             before.extend(indexed.map(|user| people::index(self, user, id, expires_at)));
             let event = outbox::entry(self, &Told { kind, id, user: insert.user.as_ref(), at: now });
@@ -200,20 +232,23 @@ pub(super) fn moment(at: Timestamp) -> String {
 #[async_trait]
 impl LoginEngine for RedisEngine {
     async fn read(&self, ids: &[LoginId]) -> Result<Vec<Found>, StoreError> {
-        Ok(self.look(ids).await?.into_iter().map(Seen::into_found).collect())
+        let ids = self.all_stored(ids.iter());
+        Ok(self.look(&ids).await?.into_iter().map(Seen::into_found).collect())
     }
 
     async fn swap(&self, swaps: &[Swap<'_>], now: Timestamp) -> Result<Vec<Swapped>, StoreError> {
+        let ids = self.all_stored(swaps.iter().map(|swap| swap.id));
         let before = swaps
             .iter()
-            .filter_map(|swap| Some(people::index(self, swap.user.as_ref()?, swap.id, swap.expires_at)))
+            .zip(&ids)
+            .filter_map(|(swap, id)| Some(people::index(self, swap.user.as_ref()?, id, swap.expires_at)))
             .collect();
         let item = |swap: &Swap<'_>| {
             let expected = format!("{:016x}", swap.expected.0);
             [expected, swap.json.to_owned(), moment(swap.expires_at)]
         };
         let items: Vec<Item<'_, 3>> =
-            swaps.iter().map(|swap| Item { id: swap.id, args: item(swap) }).collect();
+            swaps.iter().zip(&ids).map(|(swap, id)| Item { id, args: item(swap) }).collect();
         let script = &self.scripts.swap;
         let done = self.run(script, Takes::Two, &[moment(now)], &items, (before, Vec::new())).await?;
         let answer = |(swap, done): (&Swap<'_>, i64)| match done {
@@ -228,8 +263,10 @@ impl LoginEngine for RedisEngine {
         touches: &[(LoginId, Timestamp)],
         now: Timestamp,
     ) -> Result<Vec<Extended>, StoreError> {
+        let ids = self.all_stored(touches.iter().map(|(id, _)| id));
+        let ends = touches.iter().map(|(_, expires_at)| moment(*expires_at));
         let items: Vec<Item<'_, 1>> =
-            touches.iter().map(|(id, expires_at)| Item { id, args: [moment(*expires_at)] }).collect();
+            ids.iter().zip(ends).map(|(id, end)| Item { id, args: [end] }).collect();
         let script = &self.scripts.extend;
         let done = self.run(script, Takes::Two, &[moment(now)], &items, Default::default()).await?;
         Ok(done.into_iter().map(|done| if done == 1 { Extended::Done } else { Extended::Gone }).collect())
@@ -249,8 +286,8 @@ impl LoginEngine for RedisEngine {
         insert: &Insert<'_>,
         now: Timestamp,
     ) -> Result<Inserted, StoreError> {
-        let new = &insert.login.id;
-        let ids = [old.clone(), new.clone()];
+        let ids = [self.stored(old), self.stored(&insert.login.id)];
+        let [old, new] = &ids;
         if let [was, is] = self.look(&ids).await?.as_slice() {
             let over = match was.mark {
                 Some(look::Mark::Ended) => true,
@@ -273,8 +310,9 @@ impl LoginEngine for RedisEngine {
     }
 
     async fn destroy(&self, id: &LoginId, reason: EndReason, now: Timestamp) -> Result<(), StoreError> {
-        let user = self.look_at(id).await?.user(&self.user_key);
-        self.end(&[(id.clone(), user)], reason, now).await.map(drop)
+        let id = self.stored(id);
+        let user = self.look_at(&id).await?.user(&self.user_key);
+        self.end(&[(id, user)], reason, now).await.map(drop)
     }
 
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<ListedLogin>, StoreError> {
@@ -296,7 +334,8 @@ impl LoginEngine for RedisEngine {
         except: Option<&LoginId>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        people::revoke_all(self, user, except, now).await
+        let except = except.map(|id| self.stored(id));
+        people::revoke_all(self, user, except.as_ref(), now).await
     }
 
     async fn sweep(&self, now: Timestamp, batch: usize) -> Result<Swept, StoreError> {

@@ -1,9 +1,9 @@
 //! What the server is like, for `doctor`: whether it can do what is needed, and what it does with what it is given.
 
 use super::server::Server;
-use super::wire::text;
+use super::wire::{items, number, text};
 use crate::open::OpenError;
-use sessile_core::StoreError;
+use sessile_core::{StoreError, Timestamp};
 
 /// What `doctor` wants to know of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct RedisFacts {
     pub appendonly: Option<bool>,
     /// Whether the last snapshot and the last write of the log succeeded.
     pub last_writes_ok: Option<bool>,
+    /// The server's clock, by which it expires sessions.
+    pub now: Option<Timestamp>,
 }
 
 impl RedisFacts {
@@ -63,7 +65,12 @@ pub(super) async fn facts(server: &Server) -> Result<RedisFacts, StoreError> {
         info.push_str(&text(answer).unwrap_or_default());
         info.push('\n');
     }
-    Ok(read(&info, server))
+    let now = items(server.on_one_node(redis::cmd("TIME")).await?);
+    let now = match now.iter().map(number).collect::<Vec<_>>().as_slice() {
+        [Some(seconds), Some(micros)] => Some(Timestamp::from_unix_ms(seconds * 1000 + micros / 1000)),
+        _ => None,
+    };
+    Ok(RedisFacts { now, ..read(&info, server) })
 }
 
 fn read(info: &str, server: &Server) -> RedisFacts {
@@ -77,6 +84,7 @@ fn read(info: &str, server: &Server) -> RedisFacts {
         maxmemory_policy: field("maxmemory_policy").map(str::to_owned),
         maxmemory: field("maxmemory").and_then(|bytes| bytes.parse().ok()),
         appendonly: field("aof_enabled").map(|enabled| enabled == "1"),
+        now: None,
         last_writes_ok: if writes.contains(&Some(false)) { Some(false) } else { writes[0].or(writes[1]) },
     }
 }
@@ -114,6 +122,7 @@ mod tests {
             maxmemory: Some(0),
             appendonly: Some(true),
             last_writes_ok: Some(true),
+            now: None,
         };
         assert!(good.advice().is_empty());
         let policy = Some("allkeys-lru".to_owned());

@@ -9,6 +9,7 @@ use sessile_core::login::{LoginId, UserId};
 use sha2::{Digest, Sha256};
 
 const OURS: &str = "sessile:";
+const MARKS: &str = "sessile:mark:";
 
 /// The keys of one session.
 pub(super) struct Keys {
@@ -45,7 +46,7 @@ impl Names {
         let session = format!("{}{}", self.prefix, id.expose());
         let beside = beside(&session);
         Keys {
-            mark: format!("sessile:mark:{beside}"),
+            mark: format!("{MARKS}{beside}"),
             events: format!("{}{beside}", self.events_prefix()),
             session,
         }
@@ -96,9 +97,22 @@ impl Names {
     }
 
     pub(super) fn id_of_events(&self, key: &str) -> Option<LoginId> {
-        let beside = key.strip_prefix(&self.events_prefix())?;
+        self.id_of_beside(key.strip_prefix(&self.events_prefix())?)
+    }
+
+    /// The id whose mark lies under `key`; of another prefix's sessions, `None`.
+    pub(super) fn id_of_mark(&self, key: &str) -> Option<LoginId> {
+        self.id_of_beside(key.strip_prefix(MARKS)?)
+    }
+
+    fn id_of_beside(&self, beside: &str) -> Option<LoginId> {
         let (tag, rest) = beside.strip_prefix('{')?.split_once('}')?;
         self.id_of_session(if rest.is_empty() { tag } else { rest })
+    }
+
+    /// Marks of every prefix: their keys begin with the hash tag.
+    pub(super) fn marks_pattern(&self) -> String {
+        format!("{MARKS}*")
     }
 
     fn users_prefix(&self) -> String {
@@ -150,6 +164,7 @@ mod tests {
                     assert_eq!(Slot::for_key(&keys.mark), slot, "{prefix} {sid}");
                     assert_eq!(Slot::for_key(&keys.events), slot, "{prefix} {sid}");
                     assert_eq!(names.id_of_events(&keys.events), Some(id.clone()), "{prefix} {sid}");
+                    assert_eq!(names.id_of_mark(&keys.mark), Some(id.clone()), "{prefix} {sid}");
                 }
                 assert_eq!(names.id_of_session(&keys.session), Some(id));
             }

@@ -12,6 +12,8 @@ mod keys;
 mod look;
 mod outbox;
 mod people;
+mod portable;
+pub(crate) mod scan;
 pub(crate) mod scripts;
 pub(crate) mod server;
 mod sweep;

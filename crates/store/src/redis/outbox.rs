@@ -33,7 +33,7 @@ pub(super) fn entry(engine: &RedisEngine, told: &Told<'_>) -> String {
     }
     serde_json::json!({
         "kind": told.kind.name(),
-        "handle": told.id.handle().as_str(),
+        "handle": engine.handle(told.id).as_str(),
         "user": told.user.map(UserId::as_str),
         "at": told.at.unix_ms(),
     })
@@ -122,7 +122,7 @@ pub(super) async fn settle(engine: &RedisEngine, events: &[LoginEvent]) -> Resul
         let last = notes.len() < EVENTS_MAX;
         let (mut calls, mut settled) = (Vec::new(), Vec::new());
         for note in notes {
-            if let Some(digits) = taken.remove(&note.0.handle()) {
+            if let Some(digits) = taken.remove(&engine.handle(&note.0)) {
                 let list = engine.names.keys(&note.0).events;
                 calls.push(engine.scripts.settle.call(&[&list], &digits));
                 settled.push(note);

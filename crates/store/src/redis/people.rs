@@ -98,7 +98,7 @@ pub(super) async fn list(
         .await?
         .into_iter()
         .filter(|theirs| theirs.seen.mark.is_none())
-        .map(|theirs| listed(&theirs, now))
+        .map(|theirs| listed(engine, &theirs, now))
         .collect();
     listed.sort_by_key(|login| std::cmp::Reverse(login.last_seen));
     listed.truncate(LIST_MAX);
@@ -106,12 +106,12 @@ pub(super) async fn list(
 }
 
 /// One row of the list. A session was last used about one lifetime before it ends.
-fn listed(Theirs { id, seen, data }: &Theirs, now: Timestamp) -> ListedLogin {
+fn listed(engine: &RedisEngine, Theirs { id, seen, data }: &Theirs, now: Timestamp) -> ListedLogin {
     let lifetime = data.cookie().and_then(|cookie| cookie.max_age).unwrap_or(DEFAULT_LIFETIME);
     let device = data.device();
     let created = device.as_ref().map_or(Timestamp::EPOCH, Device::created);
     ListedLogin {
-        handle: id.handle(),
+        handle: engine.handle(id),
         expires_at: seen.expires_at,
         last_seen: seen.expires_at.minus(lifetime).min(now).max(created),
         device,
@@ -127,7 +127,7 @@ pub(super) async fn revoke(
     let named = theirs(engine, user, &named(engine, user).await?, now)
         .await?
         .into_iter()
-        .find(|theirs| theirs.id.handle() == *handle);
+        .find(|theirs| engine.handle(&theirs.id) == *handle);
     let Some(Theirs { id, .. }) = named else {
         return Ok(Revoked::NoSuchSession);
     };

@@ -18,6 +18,8 @@ pub(crate) struct Scripts {
     pub(crate) settle: Lua,
     pub(crate) due: Lua,
     pub(crate) undue: Lua,
+    pub(crate) land: Lua,
+    pub(crate) amend: Lua,
 }
 
 impl Scripts {
@@ -34,13 +36,16 @@ impl Scripts {
             settle: plain(include_str!("lua/settle.lua")),
             due: plain(include_str!("lua/due.lua")),
             undue: plain(include_str!("lua/undue.lua")),
+            land: plain(include_str!("lua/land.lua")),
+            amend: plain(include_str!("lua/amend.lua")),
         }
     }
 
     /// The commands that make a server know them.
     pub(crate) fn loads(&self) -> Vec<Cmd> {
-        let Self { insert, swap, extend, retire, end, expire, settle, due, undue } = self;
-        [insert, swap, extend, retire, end, expire, settle, due, undue].into_iter().map(Lua::load).collect()
+        let Self { insert, swap, extend, retire, end, expire, settle, due, undue, land, amend } = self;
+        let all = [insert, swap, extend, retire, end, expire, settle, due, undue, land, amend];
+        all.into_iter().map(Lua::load).collect()
     }
 }
 

@@ -8,6 +8,7 @@
 mod changes;
 pub(crate) mod file;
 mod keys;
+mod portable;
 mod reads;
 mod schema;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sessile_core::whatsapp::{
     Acquired, Committed, DEVICE_BYTES_MAX, DeviceHead, DeviceId, DeviceRow, DeviceState, DeviceStore,
-    DeviceStoreError, Epoch, OwnerId, RowKey, Step, StoreInfo, Version, Wanted,
+    DeviceStoreError, Epoch, OwnerId, RowKey, Step, StoreInfo, StoreMode, Version, Wanted,
 };
 use sessile_core::{Clock, Timestamp};
 use std::collections::BTreeMap;
@@ -128,7 +128,7 @@ impl MemoryDevices {
 #[async_trait]
 impl DeviceStore for MemoryDevices {
     fn info(&self) -> StoreInfo {
-        StoreInfo { engine: "memory", place: "this process".to_owned() }
+        StoreInfo { engine: "memory", mode: StoreMode::Direct, place: "this process".to_owned() }
     }
 
     async fn ping(&self) -> Result<(), DeviceStoreError> {

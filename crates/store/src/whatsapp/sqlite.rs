@@ -3,6 +3,7 @@
 //! A step is one piece of work for the file's writer, so steps of several devices share one fsync. Leases run by the
 //! machine's clock, as SQLite reads it. Times are unix milliseconds.
 
+use super::failpoint;
 use super::rules::{self, Verdict};
 use crate::open::OpenError;
 use crate::options::Choice;
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sessile_core::whatsapp::{
     Acquired, Committed, DeviceHead, DeviceId, DeviceRow, DeviceState, DeviceStore, DeviceStoreError, Epoch,
-    KeyHash, KeyKind, OwnerId, RowKey, Step, StepId, StoreInfo, Version, Wanted,
+    KeyHash, KeyKind, OwnerId, RowKey, Step, StepId, StoreInfo, StoreMode, Version, Wanted,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::path::Path;
@@ -281,6 +282,7 @@ fn commit(db: &Connection, device: &DeviceId, step: &Step) -> Refusable<Committe
     for key in &step.deletes {
         delete.execute(params![found.id, key.kind.as_str(), key.hash.0])?;
     }
+    failpoint::reach("a step, before SQLite's commit");
     Ok(Ok(Committed::Applied))
 }
 
@@ -376,7 +378,7 @@ fn retire(db: &Connection, device: &DeviceId, epoch: Epoch, to: &str) -> Refusab
 #[async_trait]
 impl DeviceStore for SqliteDevices {
     fn info(&self) -> StoreInfo {
-        StoreInfo { engine: "sqlite", place: self.file.path().display().to_string() }
+        StoreInfo { engine: "sqlite", mode: StoreMode::Direct, place: self.file.path().display().to_string() }
     }
 
     async fn ping(&self) -> Result<(), DeviceStoreError> {
@@ -428,7 +430,10 @@ impl DeviceStore for SqliteDevices {
     async fn commit_step(&self, device: &DeviceId, step: &Step) -> Result<Committed, DeviceStoreError> {
         rules::fits_a_step(step)?;
         let (device, step) = (device.clone(), step.clone());
-        self.write(move |db| commit(db, &device, &step)).await
+        failpoint::reach("a step, before SQLite's transaction");
+        let committed = self.write(move |db| commit(db, &device, &step)).await;
+        failpoint::reach("a step, after SQLite's commit, before it is acknowledged");
+        committed
     }
 
     async fn want(&self, device: &DeviceId, wanted: Wanted) -> Result<(), DeviceStoreError> {

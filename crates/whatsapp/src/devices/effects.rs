@@ -50,6 +50,7 @@ impl Keeper {
                     self.seen(wanted, is_paired).await;
                 }
             }
+            Order::Trouble(error) => self.troubled(&error),
             Order::Tidy => {
                 if let Some(live) = &self.live
                     && let Err(error) = live.sender.forget_old_keys().await
@@ -89,10 +90,14 @@ impl Keeper {
                 self.settle().await;
                 self.release().await;
             }
-            Wanted::Running if is_paired && self.connection.state == ConnectionState::Idle => {
-                self.connection.wanted = Wanted::Running;
-                if self.reopen_at.is_none() {
+            Wanted::Running if self.is_asleep() => {
+                if is_paired {
+                    self.connection.wanted = Wanted::Running;
                     self.begin_opening();
+                } else if self.connection.state != ConnectionState::Idle {
+                    // The store answers, and there are no keys that would be in trouble.
+                    self.connection.state = ConnectionState::Idle;
+                    self.last_error = None;
                 }
             }
             _ => {}

@@ -45,6 +45,8 @@ pub(super) enum Order {
     /// What the store says: what people want of it, on whichever process they said it, and whether it is paired.
     /// An order that was carried out since the store was asked is the newer word.
     Seen { wanted: Wanted, is_paired: bool, asked_at: Instant },
+    /// The store cannot say how the device is, or whether there is one.
+    Trouble(VaultError),
     /// Forget idempotency keys whose time is over.
     Tidy,
     /// The process ends: disconnect and let go.
@@ -84,6 +86,8 @@ pub(super) struct Keeper {
     pub(super) retry_at: Option<Instant>,
     /// When to try to own the device again.
     pub(super) reopen_at: Option<Instant>,
+    /// How long to wait for a store that does not answer, the next time.
+    pub(super) store_pause: Duration,
     /// The keys are to be destroyed, and the store has not done it yet.
     pub(super) is_destroying: bool,
     /// A connection is to be made as soon as this round is over.

@@ -21,13 +21,14 @@ pub use status::{DeviceEvent, Info, PairingCode, Qr, QrAnswer, SentMessage, Stat
 use crate::message::{PhoneNumber, Text};
 use futures_util::Stream;
 use keeper::{Keeper, Order, Reply};
+use owning::STORE_PAUSE_FIRST;
 use parking_lot::{Mutex, RwLock};
 use sends::Sender;
 use sessile_core::Timestamp;
 use sessile_core::whatsapp::connection::{Connection, RECONNECTS_MAX};
-use sessile_core::whatsapp::{DeviceHead, DeviceId, Wanted};
+use sessile_core::whatsapp::{DeviceHead, DeviceId, VaultError, Wanted};
 use setup::Shared;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -37,6 +38,8 @@ use tokio::time::Instant;
 const ORDERS_WAITING: usize = 32;
 /// How often the store is asked which devices should run, for what was said at other processes.
 const ROUND_EVERY: Duration = Duration::from_secs(10);
+/// How soon it is asked again when it did not answer; each time twice as long as before, up to [`ROUND_EVERY`].
+const ROUND_AGAIN: Duration = Duration::from_millis(200);
 /// Rounds between two times that old idempotency keys are forgotten: once an hour.
 const ROUNDS_BETWEEN_TIDYING: u32 = 360;
 
@@ -70,29 +73,45 @@ impl Devices {
     }
 
     /// Runs every device that is paired and should run, now and whenever another process says so, until
-    /// [`Devices::shutdown`]. A store that does not answer is asked again.
+    /// [`Devices::shutdown`]. A store that does not answer is asked again, soon at first.
     pub fn run(self: &Arc<Self>) {
         let (devices, mut is_open) = (Arc::clone(self), self.is_open.subscribe());
         tokio::spawn(async move {
-            let mut rounds = 0_u32;
+            let (mut rounds, mut again) = (0_u32, ROUND_AGAIN);
             while *is_open.borrow_and_update() {
-                devices.round(rounds.is_multiple_of(ROUNDS_BETWEEN_TIDYING)).await;
-                rounds = rounds.wrapping_add(1);
-                let _ = tokio::time::timeout(ROUND_EVERY, is_open.changed()).await;
+                let answered = devices.round(rounds.is_multiple_of(ROUNDS_BETWEEN_TIDYING)).await;
+                let pause = if answered { ROUND_EVERY } else { again };
+                again = if answered { ROUND_AGAIN } else { (again * 2).min(ROUND_EVERY) };
+                rounds = rounds.wrapping_add(u32::from(answered));
+                let _ = tokio::time::timeout(pause, is_open.changed()).await;
             }
         });
     }
 
-    /// Brings what this process does in line with what the store says should be done.
-    async fn round(&self, tidies: bool) {
+    /// Brings what this process does in line with what the store says should be done; whether the store said it.
+    async fn round(&self, tidies: bool) -> bool {
         let asked_at = Instant::now();
         let heads = match self.shared.store.list().await {
             Ok(heads) => heads,
-            Err(error) => return tracing::warn!(%error, "which devices should run is not known"),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "which devices should run is not known");
+                self.tell_of(&VaultError::from(error));
+                return false;
+            }
         };
+        let mut unlisted: HashSet<DeviceId> = self.kept.read().keys().cloned().collect();
+        unlisted.insert(self.shared.usual.clone());
         for head in heads {
+            unlisted.remove(&head.device);
             let is_paired = head.has_credentials && head.moved_to.is_none();
             let known = self.kept.read().get(&head.device).cloned();
+            if let Some(to) = head.moved_to
+                && (known.is_some() || head.device == self.shared.usual)
+            {
+                self.tell(&head.device, VaultError::Moved { to });
+                continue;
+            }
             let kept = match known {
                 Some(kept) => kept,
                 None if is_paired && head.wanted == Wanted::Running && *self.is_open.borrow() => {
@@ -105,6 +124,39 @@ impl Devices {
             if tidies {
                 let _ = kept.orders.try_send(Order::Tidy);
             }
+        }
+        for device in unlisted {
+            self.look_for(&device, asked_at).await;
+        }
+        true
+    }
+
+    /// Asks for a device that is not on the list: either there is none, or the store says why it cannot be used.
+    async fn look_for(&self, device: &DeviceId, asked_at: Instant) {
+        let known = self.kept.read().get(device).cloned();
+        match self.shared.store.head(device).await {
+            Ok(None) => {
+                if let Some(kept) = known {
+                    let (wanted, is_paired) = (Wanted::Running, false);
+                    let _ = kept.orders.try_send(Order::Seen { wanted, is_paired, asked_at });
+                }
+            }
+            // It came in between; the next round has it on its list.
+            Ok(Some(_)) => {}
+            Err(error) => self.tell(device, VaultError::from(error)),
+        }
+    }
+
+    /// The store answers nothing about any device.
+    fn tell_of(&self, trouble: &VaultError) {
+        let mut devices: HashSet<DeviceId> = self.kept.read().keys().cloned().collect();
+        devices.insert(self.shared.usual.clone());
+        devices.iter().for_each(|device| self.tell(device, trouble.clone()));
+    }
+
+    fn tell(&self, device: &DeviceId, trouble: VaultError) {
+        if *self.is_open.borrow() {
+            let _ = self.keeper(device, Wanted::Running).orders.try_send(Order::Trouble(trouble));
         }
     }
 
@@ -133,6 +185,7 @@ impl Devices {
                 wanted_at: None,
                 retry_at: None,
                 reopen_at: None,
+                store_pause: STORE_PAUSE_FIRST,
                 is_destroying: false,
                 is_dialling: false,
                 qr: None,

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 /// How long to wait before an owner's lease is looked at again; it may let go before it ends.
 const STANDBY_MIN: Duration = Duration::from_millis(500);
 const STANDBY_MAX: Duration = Duration::from_secs(3);
-/// How long to wait for a store that is away.
-const STORE_PAUSE: Duration = Duration::from_secs(2);
+/// How long to wait for a store that is away: each time twice as long as before, up to the longest.
+pub(super) const STORE_PAUSE_FIRST: Duration = Duration::from_millis(200);
+const STORE_PAUSE_MAX: Duration = Duration::from_secs(4);
 
 impl Keeper {
     /// Asks for the device, on a task of its own.
@@ -38,13 +39,16 @@ impl Keeper {
         match opened {
             Ok(vault) => {
                 self.elsewhere_until = None;
+                self.store_pause = STORE_PAUSE_FIRST;
                 if self.connection.wanted == Wanted::Stopped {
                     return vault.release().await;
                 }
                 self.vault = Some(Arc::new(vault));
                 match self.connection.state {
                     ConnectionState::Connecting(_) => self.redial(),
-                    ConnectionState::Degraded => self.due.push_back(ConnectionEvent::StorageBack),
+                    ConnectionState::Degraded | ConnectionState::Unusable => {
+                        self.due.push_back(ConnectionEvent::StorageBack);
+                    }
                     _ => self.due.push_back(ConnectionEvent::Start),
                 }
             }
@@ -62,16 +66,48 @@ impl Keeper {
                 self.due.push_back(ConnectionEvent::Fenced);
             }
             VaultError::Unavailable(_) | VaultError::Fenced { .. } => {
-                self.last_error = Some(error.to_string());
-                self.reopen_at = Some(Instant::now() + STORE_PAUSE);
-                self.due.push_back(ConnectionEvent::StorageLost);
+                self.reopen_at = Some(Instant::now() + self.store_pause);
+                self.store_pause = (self.store_pause * 2).min(STORE_PAUSE_MAX);
+                self.away(&error);
             }
-            error => {
-                tracing::error!(device = %self.device, %error, "a device's keys cannot be used");
-                self.last_error = Some(error.to_string());
-                self.due.push_back(ConnectionEvent::Broken);
-            }
+            error => self.refused(&error),
         }
+    }
+
+    /// Nobody here has the device, nobody is about to, and no connection is wanted or there.
+    pub(super) fn is_asleep(&self) -> bool {
+        use ConnectionState as S;
+        let is_still = matches!(self.connection.state, S::Idle | S::Degraded | S::Unusable);
+        is_still && self.vault.is_none() && self.opening.is_none() && self.reopen_at.is_none()
+    }
+
+    /// What the store said when it was asked about a device that nobody here has.
+    pub(super) fn troubled(&mut self, error: &VaultError) {
+        match error {
+            _ if !self.is_asleep() => {}
+            VaultError::Unavailable(_) => self.away(error),
+            _ => self.refused(error),
+        }
+    }
+
+    fn away(&mut self, error: &VaultError) {
+        let why = error.to_string();
+        if self.last_error.as_ref() != Some(&why) {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::warn!(device = %self.device, %error, cause, "a device waits for the store of its keys");
+        }
+        self.last_error = Some(why);
+        self.due.push_back(ConnectionEvent::StorageLost);
+    }
+
+    /// Never "no device": it is shown as it is, and asked for again at each round.
+    fn refused(&mut self, error: &VaultError) {
+        let why = error.to_string();
+        if self.last_error.as_ref() != Some(&why) {
+            tracing::error!(device = %self.device, %error, "a device's keys cannot be used");
+        }
+        self.last_error = Some(why);
+        self.due.push_back(ConnectionEvent::StorageRefused);
     }
 
     /// Renews in time; gives up in time when that does not succeed.

@@ -4,7 +4,7 @@ use super::status::DeviceEvent;
 use crate::client::WhatsApp;
 use crate::observer::Observer;
 use crate::pace::RuntimePace;
-use sessile_core::whatsapp::{DeviceStore, OwnerId, Pace};
+use sessile_core::whatsapp::{DeviceId, DeviceStore, OwnerId, Pace};
 use sessile_core::{Clock, Entropy, SealingKeys};
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -14,6 +14,8 @@ const EVENTS_KEPT: usize = 1024;
 
 /// What devices are run with.
 pub struct Setup {
+    /// The device that is meant when nobody names one: its keys are looked at from the start.
+    pub usual: DeviceId,
     /// Where their keys live.
     pub store: Arc<dyn DeviceStore>,
     /// What the keys are sealed under.
@@ -32,6 +34,7 @@ pub struct Setup {
 
 /// The same, as the keepers hold it.
 pub(super) struct Shared {
+    pub(super) usual: DeviceId,
     pub(super) store: Arc<dyn DeviceStore>,
     pub(super) keys: SealingKeys,
     pub(super) owner: OwnerId,
@@ -45,10 +48,10 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(setup: Setup) -> Arc<Self> {
-        let Setup { store, keys, owner, whatsapp, clock, entropy, observer } = setup;
+        let Setup { usual, store, keys, owner, whatsapp, clock, entropy, observer } = setup;
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let pace = Arc::new(RuntimePace::start());
-        Arc::new(Self { store, keys, owner, whatsapp, clock, pace, entropy, observer, events })
+        Arc::new(Self { usual, store, keys, owner, whatsapp, clock, pace, entropy, observer, events })
     }
 
     /// Tells whoever listens.

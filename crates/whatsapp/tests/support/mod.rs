@@ -49,6 +49,7 @@ pub(crate) fn observed(
     let entropy = Arc::new(OsEntropy);
     let owner = OwnerId::generate(&*entropy).unwrap();
     Devices::new(Setup {
+        usual: device("shop"),
         store,
         keys: keys(),
         owner,

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use sessile_core::Timestamp;
 use sessile_core::whatsapp::{
     Acquired, Committed, DeviceHead, DeviceId, DeviceRow, DeviceState, DeviceStore, DeviceStoreError, Epoch,
-    OwnerId, RowKey, Step, StoreInfo, Version, Wanted,
+    OwnerId, RowKey, Step, StoreInfo, StoreMode, Version, Wanted,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ struct Kept {
 pub(crate) struct TestStore {
     devices: Mutex<HashMap<DeviceId, Kept>>,
     is_away: AtomicBool,
+    is_hidden: AtomicBool,
     commits: AtomicU64,
 }
 
@@ -33,6 +34,7 @@ impl TestStore {
         Arc::new(Self {
             devices: Mutex::default(),
             is_away: AtomicBool::new(false),
+            is_hidden: AtomicBool::new(false),
             commits: AtomicU64::new(0),
         })
     }
@@ -42,15 +44,28 @@ impl TestStore {
         self.is_away.store(is_away, Ordering::SeqCst);
     }
 
+    /// From now on it answers, but shows nothing; or shows it again.
+    pub(crate) fn hide(&self, is_hidden: bool) {
+        self.is_hidden.store(is_hidden, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Answer<()> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(DeviceStoreError::unavailable("the test took the store away"));
+        }
+        if self.is_hidden.load(Ordering::SeqCst) {
+            return Err(DeviceStoreError::Denied("the test hides the devices".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Steps so far, of all devices.
     pub(crate) fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
     }
 
     fn with<T>(&self, device: &DeviceId, act: impl FnOnce(&mut Kept) -> Answer<T>) -> Answer<T> {
-        if self.is_away.load(Ordering::SeqCst) {
-            return Err(DeviceStoreError::unavailable("the test took the store away"));
-        }
+        self.check()?;
         act(self.devices.lock().entry(device.clone()).or_insert_with(|| unseen(device)))
     }
 }
@@ -81,7 +96,7 @@ fn fence(kept: &Kept, epoch: Epoch) -> Answer<()> {
 #[async_trait]
 impl DeviceStore for TestStore {
     fn info(&self) -> StoreInfo {
-        StoreInfo { engine: "memory", place: "this test".to_owned() }
+        StoreInfo { engine: "memory", mode: StoreMode::Direct, place: "this test".to_owned() }
     }
 
     async fn ping(&self) -> Answer<()> {
@@ -188,9 +203,7 @@ impl DeviceStore for TestStore {
     }
 
     async fn list(&self) -> Answer<Vec<DeviceHead>> {
-        if self.is_away.load(Ordering::SeqCst) {
-            return Err(DeviceStoreError::unavailable("the test took the store away"));
-        }
+        self.check()?;
         Ok(self.devices.lock().values().map(|kept| kept.state.head.clone()).collect())
     }
 

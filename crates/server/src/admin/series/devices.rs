@@ -3,6 +3,7 @@
 
 use super::measured::Meter;
 use super::{Call, Watch};
+use crate::telemetry;
 use async_trait::async_trait;
 use sessile_core::Timestamp;
 use sessile_core::whatsapp::{
@@ -21,6 +22,15 @@ pub(crate) struct MeasuredDevices {
 impl MeasuredDevices {
     pub(crate) fn new(inner: Arc<dyn DeviceStore>, watch: Arc<Watch>) -> Self {
         Self { inner, meter: Meter::new(watch, "whatsapp") }
+    }
+}
+
+/// As a label.
+const fn outcome(committed: &Result<Committed, DeviceStoreError>) -> &'static str {
+    match committed {
+        Ok(_) => "stored",
+        Err(DeviceStoreError::Unavailable(_)) => "unavailable",
+        Err(_) => "refused",
     }
 }
 
@@ -65,6 +75,7 @@ impl DeviceStore for MeasuredDevices {
         if answer.is_ok() {
             self.meter.watch().step_stored();
         }
+        metrics::counter!(telemetry::WHATSAPP_STEPS, "outcome" => outcome(&answer)).increment(1);
         answer
     }
 

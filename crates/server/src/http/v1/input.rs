@@ -21,6 +21,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Shaped<T> {
         let Ok(Input(body)) = Input::from_request(request, app).await;
         let fields = body.map_err(|bad| match bad {
             BadInput::TooLarge => Problem::body_too_large(),
+            BadInput::NotJson => Problem::unsupported_media_type(),
             _ => Problem::invalid_body(&bad.to_string()),
         })?;
         serde_json::from_value(fields.into_value()).map(Self).map_err(|error| {

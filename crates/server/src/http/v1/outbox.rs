@@ -36,6 +36,10 @@ pub(crate) async fn requeue(State(app): State<App>, Path(id): Path<String>) -> R
 
 /// The same, for whoever may.
 pub(crate) async fn put_back(app: &App, id: &str) -> Result<(), Problem> {
+    // No id of ours, and with a NUL nothing that Postgres would take.
+    if !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Problem::effect_not_found());
+    }
     let back = money(app)?.ledger.requeue(id, app.clock.now()).await.map_err(|error| away(&error))?;
     if !back {
         return Err(Problem::effect_not_found());

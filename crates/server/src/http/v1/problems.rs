@@ -154,6 +154,16 @@ impl Problem {
         )
     }
 
+    pub(crate) fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Unsupported media type",
+            "The body is of a kind that this route does not take.",
+            "Send it with the `Content-Type` that `/docs/api` names for this route.",
+        )
+    }
+
     pub(crate) fn ledger_unavailable() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -6,13 +6,14 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 use sessile_core::Timestamp;
-use sessile_whatsapp::{Status, Unlinked};
+use sessile_whatsapp::{Info, Status, Unlinked};
+use std::borrow::Cow;
 
 /// `GET /api/whatsapp/status`.
 pub(super) async fn status(of: Of) -> Response {
     let now = of.app.clock.now();
     let status = of.devices.status(&of.device);
-    done(&view(&status, now), said(&status))
+    done(&view(&status, now), &reason(&status))
 }
 
 /// `GET /api/whatsapp/health`: 503 when the device cannot send.
@@ -32,7 +33,7 @@ pub(super) async fn health(of: Of) -> Result<Response, Refused> {
         return Ok(done(&data, said(&info.status)));
     }
     let refusal =
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "WhatsApp is not ready", said(&info.status), now);
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "WhatsApp is not ready", reason(&info.status), now);
     Err(refusal.with(data))
 }
 
@@ -74,15 +75,24 @@ pub(super) async fn info(of: Of) -> Result<Response, Refused> {
     data["sessionDirectory"] = json!(path);
     data["sessionDirectoryExists"] = json!(folder.as_deref().is_some_and(std::path::Path::is_dir));
     data["sessionDirectoryWritable"] = json!(writable);
-    data["storage"] = json!({
+    data["storage"] = storage(&of, &info);
+    Ok(done(&data, &reason(&info.status)))
+}
+
+/// Where the keys are and how that is. Behind a journal the database may be away while the device goes on.
+fn storage(of: &Of, info: &Info) -> Value {
+    let standing = of.app.whatsapp.spool.as_ref().and_then(|spool| spool.standing(&of.device));
+    let behind = standing.as_ref().and_then(|standing| standing.degraded.as_ref()).map(|(_, why)| why);
+    json!({
         "engine": info.store.engine,
-        "mode": info.store.place,
-        "degraded": info.status.status == "degraded_storage",
-        "lastError": info.status.last_error,
+        "mode": info.store.mode.as_str(),
+        "place": info.store.place,
+        "degraded": info.status.status == "degraded_storage" || behind.is_some(),
+        "lastError": info.status.last_error.as_ref().or(behind),
+        "waitingSteps": standing.as_ref().map_or(0, |standing| standing.unsettled),
         "epoch": info.epoch.map(|epoch| epoch.0),
         "version": info.version.map(|version| version.0),
-    });
-    Ok(done(&data, said(&info.status)))
+    })
 }
 
 /// `POST /api/whatsapp/reconnect`: connects anew; also starts a device that was stopped, and brings new QR codes.
@@ -149,7 +159,17 @@ pub(crate) fn said(status: &Status) -> &'static str {
         "replaced" => "The same device connected elsewhere; reconnect to take it back",
         "logged_out" => "The device was logged out; pair it again",
         "degraded_storage" => "The store of the keys is away; WhatsApp keeps the messages meanwhile",
-        "error" => "WhatsApp refuses this device; see the log",
+        "error" => "This device cannot be used as it is",
         _ => "WhatsApp is not connected",
+    }
+}
+
+/// The same, with the reason where there is something to be mended.
+pub(super) fn reason(status: &Status) -> Cow<'static, str> {
+    match &status.last_error {
+        Some(why) if matches!(status.status, "error" | "degraded_storage") => {
+            format!("{}: {why}", said(status)).into()
+        }
+        _ => said(status).into(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Of;
 use super::answer::{Refused, done};
-use super::devices::said;
+use super::devices::{reason, said};
 use crate::http::input::Input;
 use crate::limits::QR_PATIENCE;
 use crate::whatsapp::{Drawing, draw};
@@ -40,7 +40,8 @@ pub(super) async fn show(of: Of, headers: HeaderMap, uri: Uri) -> Result<Respons
             Err(Refused::new(StatusCode::GONE, "QR codes used up", said(&status), now).with(known))
         }
         QrAnswer::NotYet { .. } => {
-            Err(Refused::new(StatusCode::NOT_FOUND, "QR code not available", said(&status), now).with(known))
+            Err(Refused::new(StatusCode::NOT_FOUND, "QR code not available", reason(&status), now)
+                .with(known))
         }
     }
 }

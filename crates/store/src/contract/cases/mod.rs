@@ -5,6 +5,7 @@ pub(super) mod ending;
 pub(super) mod flow;
 pub(super) mod keeping;
 pub(super) mod people;
+pub(super) mod porting;
 pub(super) mod racing;
 pub(super) mod replacing;
 pub(super) mod sweeping;

@@ -5,7 +5,8 @@ use crate::redis::wire::{items, number, text};
 use futures_util::future::join_all;
 use redis::Cmd;
 use serde::{Deserialize, Serialize};
-use sessile_core::generation::{GENERATION_LIFETIME, GenerationKey, Kept, KeptEvent};
+use sessile_core::generation::{GENERATION_LIFETIME, GenerationKey, Kept, KeptEvent, PortableEvent};
+use sessile_core::portable::Landed;
 use sessile_core::{StoreError, Timestamp};
 use std::sync::Arc;
 
@@ -190,6 +191,44 @@ impl Events {
         let count = number(&self.desk.server.one(cmd).await?).map_or(0, i64::unsigned_abs);
         let oldest = if count == 0 { Vec::new() } else { self.waiting(COUNTED_MAX).await? };
         Ok((count, oldest.first().map(|event| event.received_at)))
+    }
+
+    /// A message that lies under a key, as it moves.
+    pub(super) async fn portable(&self, place: &str) -> Result<Option<PortableEvent>, StoreError> {
+        match place.strip_prefix(&self.prefix()) {
+            Some(id) => self.portable_by_id(id).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn portable_by_id(&self, id: &str) -> Result<Option<PortableEvent>, StoreError> {
+        let portable = |stored: Stored| {
+            // When it was applied is remembered nowhere: not before it came.
+            let applied_at = stored.applied.then(|| Timestamp::from_unix_ms(stored.received_at));
+            PortableEvent { event: stored.event(), applied_at }
+        };
+        Ok(self.read(id).await?.map(portable))
+    }
+
+    /// Takes a message that moves here.
+    pub(super) async fn land(&self, row: &PortableEvent) -> Result<Landed, StoreError> {
+        let mut stored = Stored::of(&row.event);
+        stored.applied = row.applied_at.is_some();
+        let (place, ends, json) = (self.place(&row.event.id), row.forgotten_at(), encode(&stored)?);
+        let land = &self.desk.scripts.land_event;
+        let written = self.desk.write(land.call(&[&place], &[&json, &ends.unix_ms().to_string()])).await?;
+        self.desk.durable(&place, written, ends, None).await?;
+        let landed = match written.code {
+            1 => Landed::New,
+            2 => Landed::Renewed,
+            _ => return Ok(Landed::Kept),
+        };
+        if stored.applied {
+            self.forget_hint(&row.event.id).await?;
+        } else {
+            self.hint(&row.event.id, row.event.next_at).await?;
+        }
+        Ok(landed)
     }
 
     /// An event that a scan met: it belongs into the index unless it was applied.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sessile_core::generation::{
     GENERATION_LIFETIME, Generation, GenerationId, GenerationKey, StripeSessionId,
 };
+use sessile_core::portable::Landed;
 use sessile_core::{StoreError, Timestamp};
 use std::sync::Arc;
 
@@ -191,7 +192,31 @@ impl Jobs {
         }
     }
 
-    async fn point(
+    /// Whether a value is what lies under our own name once Stripe has named the job.
+    pub(super) fn is_pointer(&self, json: &str) -> bool {
+        serde_json::from_str::<Pointer>(json).is_ok()
+    }
+
+    /// Takes a job that moves here.
+    pub(super) async fn land(&self, job: &Generation) -> Result<Landed, StoreError> {
+        let (place, json, ends) = (self.place(&job.key()), job.to_json(), job.expires_at());
+        let (revision, expiry) = (job.own().revision.to_string(), ends.unix_ms().to_string());
+        let call = self.desk.scripts.land.call(&[&place], &[&revision, &json, &expiry]);
+        let written = self.desk.write(call).await?;
+        let landed = match written.code {
+            1 => Landed::New,
+            2 => Landed::Renewed,
+            0 => Landed::Kept,
+            _ => return Ok(Landed::Refused),
+        };
+        self.desk.durable(&place, written, ends, None).await?;
+        if landed != Landed::Kept {
+            self.hint(job).await;
+        }
+        Ok(landed)
+    }
+
+    pub(super) async fn point(
         &self,
         own: &GenerationId,
         stripe: &StripeSessionId,

@@ -11,6 +11,7 @@ mod events;
 mod facts;
 mod jobs;
 mod marks;
+mod portable;
 mod scripts;
 mod tidy;
 

@@ -12,6 +12,8 @@ pub(super) struct Scripts {
     pub(super) commit: Lua,
     pub(super) take: Lua,
     pub(super) put: Lua,
+    pub(super) land: Lua,
+    pub(super) land_event: Lua,
 }
 
 impl Scripts {
@@ -24,13 +26,15 @@ impl Scripts {
             commit: counting(include_str!("lua/commit.lua")),
             take: plain(include_str!("lua/take.lua")),
             put: plain(include_str!("lua/put.lua")),
+            land: counting(include_str!("lua/land.lua")),
+            land_event: counting(include_str!("lua/land_event.lua")),
         }
     }
 
     /// The commands that make a server know them.
     pub(super) fn loads(&self) -> Vec<Cmd> {
-        let Self { insert, replace, commit, take, put } = self;
-        [insert, replace, commit, take, put].into_iter().map(Lua::load).collect()
+        let Self { insert, replace, commit, take, put, land, land_event } = self;
+        [insert, replace, commit, take, put, land, land_event].into_iter().map(Lua::load).collect()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Loading: everything that some [`Reads`] name, and what belongs to it, in one flight of set-based statements.
 //!
-//! The links are followed by one statement that leaves the names of all checkouts and payments concerned in two
-//! settings of the transaction, which the statements behind it, sent in the same flight, read. Used under the head's
-//! lock by `transact`, and without any lock by `look`.
+//! The links are followed by one statement that leaves the names of all checkouts, payments, payers and coupons
+//! concerned in settings of the transaction, which the statements behind it, sent in the same flight, read. Used under
+//! the head's lock by `transact`, and without any lock by `look`.
 
 use super::columns::{Line, Stored, read_list};
 use super::keys::Keys;
@@ -25,8 +25,12 @@ pub(super) const PROVIDER: &str = "click";
 /// The names that [`links`] leaves behind. An unset setting is null, or empty after an earlier transaction.
 const CHECKOUTS: &str = "nullif(current_setting('sessile.checkouts', true), '')::text[]";
 const PAYMENTS: &str = "nullif(current_setting('sessile.payments', true), '')::text[]";
-/// What a user id looks like that the users' table can hold.
-const UUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
+/// The users and the coupons of these payments.
+const PAYERS: &str = "nullif(current_setting('sessile.payers', true), '')::text[]";
+const COUPONS: &str = "nullif(current_setting('sessile.coupons', true), '')::text[]";
+/// Whether `k` is a user id that the users' table can hold: a UUID. A regular expression says the same, slowly.
+const IS_UUID: &str = "k like '________-____-____-____-____________' \
+    and translate(lower(k), '0123456789abcdef', '') = '----'";
 
 /// The statements.
 #[derive(Debug)]
@@ -96,9 +100,8 @@ impl Loads {
             grants: query(
                 format!(
                     "select {} from {s}.grants
-                     where payment_id = any({PAYMENTS}) or (revoked_at is null and user_id = any($1::text[]))
-                        or (revoked_at is null and user_id = any(array(
-                              select user_id::text from {s}.payment_sessions where id = any({PAYMENTS}))))",
+                     where payment_id = any({PAYMENTS})
+                        or (revoked_at is null and user_id = any($1::text[] || {PAYERS}))",
                     read_list::<Grant>()
                 ),
                 vec![text()],
@@ -106,9 +109,10 @@ impl Loads {
             users: query(
                 format!(
                     "select id::text, tier from {users}
-                     where id = any($1::text[]::uuid[]) or id = any(array(
-                       select case when user_id ~ '{UUID}' then user_id::uuid end
-                       from {s}.payment_sessions where id = any({PAYMENTS})))"
+                     where id = any(array(
+                       select unnest($1::text[]::uuid[])
+                       union
+                       select case when {IS_UUID} then k::uuid end from unnest({PAYERS}) k))"
                 ),
                 vec![text()],
             ),
@@ -229,11 +233,7 @@ impl Tables {
         );
         let coupons = format!(
             "select {} from {s}.coupons
-             where id = any($1::text[]) or upper(code) = any($2::text[]) or id = any(array(
-               select coupon_id from {s}.checkout_sessions where id = any({CHECKOUTS}) and coupon_id is not null
-               union
-               select coupon_id from {s}.payment_sessions where id = any({PAYMENTS}) and coupon_id is not null
-             )){lock}",
+             where id = any($1::text[] || {COUPONS}) or upper(code) = any($2::text[]){lock}",
             read_list::<Coupon>()
         );
         Self {
@@ -274,7 +274,7 @@ fn links(s: &str) -> Query {
     let left = owned(s, "c.status <> 'active'", "gone_at desc, id desc", LEFT_MAX);
     let sql = format!(
         "with recursive p as materialized (
-           select id::text, checkout_id from {s}.payment_sessions
+           select id::text, checkout_id, user_id::text, coupon_id::text from {s}.payment_sessions
            where id = any($1::text[]) or merchant_trans_id = any($2::text[]) or idempotency_key = any($3::text[])
               or id = any(array(select payment_id from {s}.refunds where id = any($4::text[])))
          ), asked as materialized (
@@ -308,17 +308,26 @@ fn links(s: &str) -> Query {
            union
            select id from after
          ), paying as materialized (
-           select id from p
+           select id, user_id, coupon_id from p
            union
-           select id::text from {s}.payment_sessions
+           select id::text, user_id::text, coupon_id::text from {s}.payment_sessions
            where checkout_id = any(array(select id from near))
              and (status in ('pending', 'processing', 'completed')) is true
            union
-           select completed_payment_id from {s}.checkout_sessions
-           where id = any(array(select id from near)) and completed_payment_id is not null
+           select id::text, user_id::text, coupon_id::text from {s}.payment_sessions
+           where id = any(array(
+             select completed_payment_id::text from {s}.checkout_sessions
+             where id = any(array(select id from near)) and completed_payment_id is not null))
+         ), coupons as (
+           select coupon_id from paying where coupon_id is not null
+           union
+           select coupon_id::text from {s}.checkout_sessions
+           where id = any(array(select id from near)) and coupon_id is not null
          )
          select set_config('sessile.checkouts', array(select id from near)::text, true) is not null,
-                set_config('sessile.payments', array(select id from paying)::text, true) is not null"
+                set_config('sessile.payments', array(select id from paying)::text, true) is not null,
+                set_config('sessile.payers', array(select distinct user_id from paying)::text, true) is not null,
+                set_config('sessile.coupons', array(select coupon_id from coupons)::text, true) is not null"
     );
     query(sql, vec![Type::TEXT_ARRAY; 14])
 }
@@ -328,7 +337,7 @@ fn links(s: &str) -> Query {
 fn memory(s: &str) -> Query {
     let sql = format!(
         "select 'attempt', click_trans_id::text, id::text from {s}.payment_sessions
-         where click_trans_id = any($1::text[])
+         where click_trans_id = any($1::text[]) and click_paydoc_id is null
          union all
          select 'attempt', a.click_trans_id::text, a.payment_id
          from unnest($1::text[]::int8[]) k (number) cross join lateral (

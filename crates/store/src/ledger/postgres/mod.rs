@@ -43,6 +43,9 @@ const LOOKS: Shape = Shape { batch_max: 32, lanes: 2 };
 /// The ledger in a Postgres database.
 pub struct PostgresLedger {
     engine: Arc<Engine>,
+    /// The schema, quoted, and the users' table.
+    pub(super) schema: String,
+    pub(super) users: String,
     works: Batcher<Work, ()>,
     looks: Batcher<Reads, Arc<Books>>,
     lists: Lists,
@@ -51,6 +54,10 @@ pub struct PostgresLedger {
 }
 
 impl PostgresLedger {
+    pub(super) fn database(&self) -> &Database {
+        &self.engine.database
+    }
+
     /// Connects, checks the tables and, unless told otherwise, creates what is missing and takes over what an older
     /// application left.
     ///
@@ -92,6 +99,8 @@ impl PostgresLedger {
             lists: Lists::new(&s),
             outbox: Outbox::new(&s),
             journal: Journal::new(&s),
+            schema: s,
+            users: options.users_table.clone(),
         })
     }
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::types::Type;
 
 /// What this program writes as its schema's version.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const SCRIPT: &str = include_str!("tables.sql");
 /// Longest schema name.
 const NAME_BYTES_MAX: usize = 40;

@@ -4,6 +4,7 @@ declare
   wanted text;
   who text;
 begin
+  -- Names that we make, and compare with nothing but themselves, need no language's order.
   if to_regnamespace('{s}') is null then
     create schema {s};
   end if;
@@ -39,19 +40,19 @@ begin
   end if;
   if to_regclass('{s}.payment_sessions') is null then
     create table {s}.payment_sessions (
-      id text primary key,
-      user_id text not null,
+      id text collate "C" primary key,
+      user_id text collate "C" not null,
       user_email text not null,
       amount bigint not null,
       original_amount bigint,
       discount_amount bigint default 0,
       coupon_id text references {s}.coupons (id),
-      merchant_trans_id text not null unique,
+      merchant_trans_id text collate "C" not null unique,
       click_trans_id text,
       status text not null default 'pending'
         check (status in ('pending', 'processing', 'completed', 'failed', 'expired')),
       payment_method text not null,
-      idempotency_key text not null unique,
+      idempotency_key text collate "C" not null unique,
       metadata jsonb,
       created_at timestamptz not null default now(),
       updated_at timestamptz not null default now(),
@@ -61,11 +62,11 @@ begin
   end if;
   if to_regclass('{s}.payment_attempts') is null then
     create table {s}.payment_attempts (
-      provider text not null,
+      provider text collate "C" not null,
       click_trans_id bigint not null,
       click_paydoc_id bigint not null,
       merchant_prepare_id bigint unique,
-      payment_id text not null,
+      payment_id text collate "C" not null,
       created_at timestamptz not null,
       primary key (provider, click_trans_id)
     );
@@ -73,8 +74,8 @@ begin
   end if;
   if to_regclass('{s}.provider_inbox') is null then
     create table {s}.provider_inbox (
-      provider text not null,
-      dedupe_key text not null,
+      provider text collate "C" not null,
+      dedupe_key text collate "C" not null,
       received_at timestamptz not null,
       applied_at timestamptz not null,
       outcome text not null,
@@ -94,8 +95,8 @@ begin
   end if;
   if to_regclass('{s}.grants') is null then
     create table {s}.grants (
-      payment_id text primary key,
-      user_id text not null,
+      payment_id text collate "C" primary key,
+      user_id text collate "C" not null,
       tier text,
       checkout_id text,
       granted_at timestamptz not null,
@@ -125,7 +126,7 @@ begin
       at timestamptz not null,
       event text not null,
       actor text not null,
-      payment_id text,
+      payment_id text collate "C",
       checkout_id text,
       facts text not null,
       previous text not null,
@@ -140,7 +141,7 @@ begin
   end if;
   if to_regclass('{s}.outbox') is null then
     create table {s}.outbox (
-      id text primary key,
+      id text collate "C" primary key,
       kind text not null,
       payload jsonb not null,
       created_at timestamptz not null,
@@ -267,7 +268,7 @@ begin
       ('coupons', 'code', true), ('coupons', 'created_at', false),
       ('checkout_sessions', 'user_id', false), ('checkout_sessions', 'status', false),
       ('checkout_sessions', 'created_at', false), ('checkout_sessions', 'updated_at', false),
-      ('payment_sessions', 'user_id', false), ('payment_sessions', 'status', false),
+      ('payment_sessions', 'user_id', false),
       ('payment_sessions', 'merchant_trans_id', true), ('payment_sessions', 'idempotency_key', true),
       ('payment_sessions', 'created_at', false),
       ('coupon_usages', 'payment_session_id', true), ('coupon_usages', 'coupon_id', false)
@@ -284,8 +285,11 @@ begin
     end if;
   end loop;
 end $sessile$;
--- Every change of a payment writes a row anew, and with it an entry in each full index: those that only some rows need
--- hold only these. Whoever looks for payments by expires_at looks for pending ones (payment_sessions_sessile_pending).
+drop index if exists {s}.payment_sessions_sessile_status, {s}.payment_sessions_sessile_prepare;
+-- Every change of a payment writes a row anew, and with it an entry in each index that holds the row: an index that
+-- only some rows need holds only these. Whoever looks for payments by expires_at looks for pending ones; one that is
+-- being processed has the time of its next question, unless an older application made it so; and numbers of attempts
+-- are in payment_attempts, but for those that an older application took.
 do $sessile$
 begin
   if not exists (
@@ -295,7 +299,7 @@ begin
       and i.indisvalid
   ) then
     create index payment_sessions_sessile_click_trans_id on {s}.payment_sessions (click_trans_id)
-      where click_trans_id is not null;
+      where click_trans_id is not null and click_paydoc_id is null;
   end if;
 end $sessile$;
 create index if not exists coupons_sessile_upper on {s}.coupons (upper(code));
@@ -311,14 +315,14 @@ create unique index if not exists checkout_sessions_sessile_paid on {s}.checkout
   where completed_payment_id is not null;
 create index if not exists payment_sessions_sessile_pending on {s}.payment_sessions (expires_at)
   where status = 'pending';
+create index if not exists payment_sessions_sessile_processing on {s}.payment_sessions (updated_at)
+  where status = 'processing' and ask_at is null;
 create index if not exists payment_sessions_sessile_ask on {s}.payment_sessions (ask_at)
   where ask_at is not null;
 create index if not exists payment_sessions_sessile_checkout on {s}.payment_sessions (checkout_id)
   where checkout_id is not null;
 create unique index if not exists payment_sessions_sessile_open on {s}.payment_sessions (checkout_id)
   where status in ('pending', 'processing') and checkout_id is not null;
-create unique index if not exists payment_sessions_sessile_prepare on {s}.payment_sessions (merchant_prepare_id)
-  where merchant_prepare_id is not null;
 create index if not exists grants_sessile_user on {s}.grants (user_id);
 create index if not exists grants_sessile_granted on {s}.grants (granted_at);
 create index if not exists refunds_sessile_payment on {s}.refunds (payment_id);

@@ -40,8 +40,10 @@ use std::sync::Arc;
 /// Checkouts, payments, coupons, grants and refunds in one SQLite file. Dropping it finishes every write that was
 /// accepted.
 pub struct SqliteLedger {
-    file: Arc<SqliteFile>,
+    pub(super) file: Arc<SqliteFile>,
     setup: Arc<Setup>,
+    /// The users' table.
+    pub(super) users: String,
 }
 
 impl SqliteLedger {
@@ -64,7 +66,7 @@ impl SqliteLedger {
         if options.create == Choice::Yes {
             create_tables(&file, &options.users_table)?;
         }
-        Ok(Self { file, setup })
+        Ok(Self { file, setup, users: options.users_table.clone() })
     }
 
     /// The tables, to be read or created by hand.

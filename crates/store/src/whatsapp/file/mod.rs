@@ -37,7 +37,7 @@ use place::Place;
 use record::Record;
 use sessile_core::whatsapp::{
     Acquired, Committed, DeviceHead, DeviceId, DeviceState, DeviceStore, DeviceStoreError, Epoch, OwnerId,
-    Step, StoreInfo, Version, Wanted,
+    Step, StoreInfo, StoreMode, Version, Wanted,
 };
 use sessile_core::{Clock, Timestamp};
 use std::collections::{BTreeSet, HashMap};
@@ -272,7 +272,7 @@ fn unpaired(device: &DeviceId, now: Timestamp) -> DeviceState {
 #[async_trait]
 impl DeviceStore for FileDevices {
     fn info(&self) -> StoreInfo {
-        StoreInfo { engine: "file", place: self.folder.display().to_string() }
+        StoreInfo { engine: "file", mode: StoreMode::Direct, place: self.folder.display().to_string() }
     }
 
     async fn ping(&self) -> Answer<()> {

@@ -9,6 +9,7 @@ mod statements;
 
 pub use schema::TABLES;
 
+use super::failpoint;
 use super::rules::{self, Verdict};
 use crate::open::OpenError;
 use crate::options::Choice;
@@ -16,7 +17,8 @@ use crate::postgres::connect::{Database, Parameter};
 use async_trait::async_trait;
 use sessile_core::whatsapp::{
     Acquired, Committed, DEVICE_BYTES_MAX, DeviceHead, DeviceId, DeviceRow, DeviceState, DeviceStore,
-    DeviceStoreError, Epoch, KeyHash, KeyKind, OwnerId, RowKey, Step, StepId, StoreInfo, Version, Wanted,
+    DeviceStoreError, Epoch, KeyHash, KeyKind, OwnerId, RowKey, Step, StepId, StoreInfo, StoreMode, Version,
+    Wanted,
 };
 use sessile_core::{StoreError, Timestamp};
 use std::time::Duration;
@@ -205,7 +207,11 @@ fn committed_of(row: &Row, step: &Step) -> Result<Option<Committed>, DeviceStore
 #[async_trait]
 impl DeviceStore for PostgresDevices {
     fn info(&self) -> StoreInfo {
-        StoreInfo { engine: "postgres", place: format!("{}, whatsapp_sessions", self.database.place) }
+        StoreInfo {
+            engine: "postgres",
+            mode: StoreMode::Direct,
+            place: format!("{}, whatsapp_sessions", self.database.place),
+        }
     }
 
     async fn ping(&self) -> Result<(), DeviceStoreError> {
@@ -309,7 +315,9 @@ impl DeviceStore for PostgresDevices {
             (&gone_hashes, Type::BYTEA_ARRAY),
         ];
         for _ in 0..ROUNDS_MAX {
+            failpoint::reach("a step, before Postgres has it");
             let rows = self.query(statements::COMMIT, &parameters).await?;
+            failpoint::reach("a step, in Postgres, before it is acknowledged");
             let row = rows.first().ok_or_else(overtaken)?;
             if let Some(committed) = committed_of(row, step)? {
                 return Ok(committed);

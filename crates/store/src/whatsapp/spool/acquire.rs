@@ -126,7 +126,7 @@ impl Shared {
         self.end_before(device).await;
         let epochs = (acquired.epoch, settled.epoch);
         let line = self.open(device, epochs, (settled.version, acquired.head.version), asked_at);
-        line.degrade(asked_at, &error);
+        self.degrade(&line, &error);
         self.clone().wake(&line);
         Ok(acquired)
     }

@@ -2,7 +2,6 @@
 
 use super::line::{Line, Next};
 use super::{Answer, Shared};
-use crate::whatsapp::failpoint;
 use crate::whatsapp::file::Settled;
 use sessile_core::whatsapp::{DeviceStoreError, Step, Version};
 use std::sync::Arc;
@@ -43,7 +42,7 @@ impl Shared {
             }
         }
         if let Err(error) = &drained {
-            line.degrade(self.pace.elapsed(), error);
+            self.degrade(line, error);
         }
         drained
     }
@@ -71,10 +70,8 @@ impl Shared {
     }
 
     async fn bring(&self, line: &Line, step: &Step) -> Answer<()> {
-        failpoint::reach("a step, before the database");
         let step = Step { epoch: line.remote_epoch, ..step.clone() };
         let done = self.remote.commit_step(&line.device, &step).await;
-        failpoint::reach("a step, after the database");
         match done {
             Ok(_) => line.settle(step.version),
             Err(error @ (DeviceStoreError::Fenced { .. } | DeviceStoreError::Moved { .. })) => {

@@ -157,14 +157,17 @@ impl Line {
         }
     }
 
-    pub(super) fn degrade(&self, now: Duration, error: &DeviceStoreError) {
+    /// Notes what the database said; whether it was well before.
+    pub(super) fn degrade(&self, now: Duration, error: &DeviceStoreError) -> bool {
         let mut inner = self.inner.lock();
         let what = match std::error::Error::source(error) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         };
-        let since = inner.degraded.take().map_or(now, |(since, _)| since);
-        inner.degraded = Some((since, what));
+        let before = inner.degraded.take();
+        let is_new = before.is_none();
+        inner.degraded = Some((before.map_or(now, |(since, _)| since), what));
+        is_new
     }
 
     /// Ends it; says whether it had not ended before.

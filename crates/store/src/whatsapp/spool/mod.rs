@@ -21,10 +21,11 @@ use parking_lot::Mutex;
 use sessile_core::Timestamp;
 use sessile_core::whatsapp::{
     Acquired, Committed, DeviceHead, DeviceId, DeviceState, DeviceStore, DeviceStoreError, Epoch, KeyKind,
-    OwnerId, Pace, Step, StoreInfo, Wanted,
+    OwnerId, Pace, Step, StoreInfo, StoreMode, Wanted,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// When a step counts as taken.
@@ -61,6 +62,8 @@ struct Shared {
     lines: Mutex<HashMap<DeviceId, Arc<Line>>>,
     /// Devices that moved away from here: under which epochs, so that the same call again finds its own tombstone.
     left: Mutex<HashMap<DeviceId, Epochs>>,
+    /// Times that the database went away from a device.
+    fallbacks: AtomicU64,
 }
 
 /// The journal's and the database's.
@@ -75,7 +78,9 @@ impl SpooledDevices {
         mode: SpoolMode,
         pace: Arc<dyn Pace>,
     ) -> Self {
-        Self(Arc::new(Shared { local, remote, mode, pace, lines: Mutex::default(), left: Mutex::default() }))
+        let (lines, left) = (Mutex::default(), Mutex::default());
+        let fallbacks = AtomicU64::new(0);
+        Self(Arc::new(Shared { local, remote, mode, pace, lines, left, fallbacks }))
     }
 
     /// How a device stands that this process owns.
@@ -83,6 +88,29 @@ impl SpooledDevices {
     pub fn standing(&self, device: &DeviceId) -> Option<Standing> {
         let line = self.0.lines.lock().get(device).cloned()?;
         Some(line.standing(self.0.pace.elapsed()))
+    }
+
+    /// How many devices of this process are behind in the database, and by how many steps together.
+    #[must_use]
+    pub fn behind(&self) -> (usize, u64) {
+        let now = self.0.pace.elapsed();
+        let lines: Vec<Standing> = self.0.lines.lock().values().map(|line| line.standing(now)).collect();
+        let behind = lines.iter().filter(|standing| standing.degraded.is_some()).count();
+        (behind, lines.iter().map(|standing| standing.unsettled).sum())
+    }
+
+    /// Why the database does not take the steps of a device of this process; `None` while it does.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let now = self.0.pace.elapsed();
+        let lines = self.0.lines.lock();
+        lines.values().find_map(|line| line.standing(now).degraded).map(|(_, why)| why)
+    }
+
+    /// How often the database went away from a device since the process began.
+    #[must_use]
+    pub fn fallbacks(&self) -> u64 {
+        self.0.fallbacks.load(Ordering::Relaxed)
     }
 
     /// The mode that it was made for.
@@ -111,6 +139,15 @@ impl Shared {
 
     fn owned(&self, device: &DeviceId) -> Option<Arc<Line>> {
         self.lines.lock().get(device).cloned()
+    }
+
+    /// The database did not take what was brought.
+    fn degrade(&self, line: &Line, error: &DeviceStoreError) {
+        if line.degrade(self.pace.elapsed(), error) {
+            self.fallbacks.fetch_add(1, Ordering::Relaxed);
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::warn!(device = %line.device, %error, cause, "a WhatsApp device's database is away; the journal goes on");
+        }
     }
 
     /// Whether the journal may stand in for a database that does not answer.
@@ -153,7 +190,7 @@ impl Shared {
                 line.check_ended()
             }
             error => {
-                line.degrade(self.pace.elapsed(), &error);
+                self.degrade(line, &error);
                 if self.stands_in(&error) { Ok(()) } else { Err(error) }
             }
         }
@@ -173,7 +210,15 @@ impl DeviceStore for SpooledDevices {
     fn info(&self) -> StoreInfo {
         let there = self.0.remote.info();
         let here = self.0.local.folder().display();
-        StoreInfo { engine: there.engine, place: format!("{}, behind a journal in {here}", there.place) }
+        let mode = match self.0.mode {
+            SpoolMode::OneNode => StoreMode::OneNode,
+            SpoolMode::ManyNodes => StoreMode::ManyNodes,
+        };
+        StoreInfo {
+            engine: there.engine,
+            mode,
+            place: format!("{}, behind a journal in {here}", there.place),
+        }
     }
 
     async fn ping(&self) -> Answer<()> {

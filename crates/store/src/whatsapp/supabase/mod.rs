@@ -10,6 +10,7 @@ mod wire;
 
 pub use line::SupabaseKey;
 
+use super::failpoint;
 use super::rules::{self, Verdict};
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use sessile_core::Timestamp;
 use sessile_core::whatsapp::{
     Acquired, Committed, DEVICE_BYTES_MAX, DeviceHead, DeviceId, DeviceState, DeviceStore, DeviceStoreError,
-    Epoch, OwnerId, Step, StoreInfo, Wanted,
+    Epoch, OwnerId, Step, StoreInfo, StoreMode, Wanted,
 };
 use std::time::Duration;
 use url::Url;
@@ -86,7 +87,11 @@ fn acquired(answered: &Answered) -> Answer<Acquired> {
 #[async_trait]
 impl DeviceStore for SupabaseDevices {
     fn info(&self) -> StoreInfo {
-        StoreInfo { engine: "supabase", place: format!("{}, whatsapp_sessions", self.line.place()) }
+        StoreInfo {
+            engine: "supabase",
+            mode: StoreMode::Direct,
+            place: format!("{}, whatsapp_sessions", self.line.place()),
+        }
     }
 
     async fn ping(&self) -> Answer<()> {
@@ -135,7 +140,9 @@ impl DeviceStore for SupabaseDevices {
             "credentials": step.credentials.as_ref().map(|sealed| STANDARD.encode(sealed)),
             "bytes_put": rules::bytes_of(step), "bytes_max": DEVICE_BYTES_MAX, "puts": wire::rows(&step.puts), "deletes": deletes,
         });
+        failpoint::reach("a step, before Supabase has it");
         let answered = self.call("commit_step", asked).await?;
+        failpoint::reach("a step, in Supabase, before it is acknowledged");
         if answered.done {
             return Ok(Committed::Applied);
         }
