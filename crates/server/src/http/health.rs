@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use serde_json::{Value, json};
 use sessile_core::StoreError;
 
@@ -43,7 +43,8 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
         (Err(error), None, _) => {
             tracing::warn!(error = reason_of(&error), "not ready: session storage did not answer");
             let why = json!("session storage did not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, NO_STORE, about("unavailable", why)).into_response()
+            let again = [(RETRY_AFTER, "1")];
+            (StatusCode::SERVICE_UNAVAILABLE, NO_STORE, again, about("unavailable", why)).into_response()
         }
         (_, Some(why), _) => (NO_STORE, about("degraded", json!(why))).into_response(),
         (Ok(()), None, Some(Err(error))) => {
