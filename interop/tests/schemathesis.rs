@@ -26,7 +26,7 @@ const FOLDER: &str = "schemathesis";
 /// Every run asks the same.
 const SEED: &str = "20261127";
 /// Made-up requests for each route, beside those that try each bound of what is described.
-const EXAMPLES_MAX: &str = "4";
+const EXAMPLES_MAX: &str = "2";
 /// How long one caller's run may take on a machine that does other things too; alone it takes half a minute.
 const RUN_LIMIT: Duration = Duration::from_secs(300);
 /// For whoever is known by a cookie.

@@ -115,7 +115,7 @@ async fn too_large(whole: &Whole, routes: &[Route]) -> Outcome<usize> {
     let mut sent = 0;
     for route in routes.iter().filter(|route| route.takes_a_body && route.described.contains(&413)) {
         for _ in 0..LARGE_BODIES {
-            let path = route.path.replace('{', "").replace('}', "");
+            let path = route.path.replace(['{', '}'], "");
             let token = if route.path.starts_with("/v1/admin") { &whole.admin_token } else { &whole.api_key };
             let request = whole.http.post(format!("{}{path}", whole.home)).bearer_auth(token);
             let request =

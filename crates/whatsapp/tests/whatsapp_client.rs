@@ -37,6 +37,7 @@ fn store() -> Arc<dyn DeviceStore> {
 fn process(whatsapp: &FakeWhatsApp, store: &Arc<dyn DeviceStore>) -> Arc<Devices> {
     let entropy = Arc::new(OsEntropy);
     Devices::new(Setup {
+        usual: shop(),
         store: Arc::clone(store),
         keys: SealingKeys::parse(&"5e".repeat(32)).unwrap(),
         owner: OwnerId::generate(&*entropy).unwrap(),

@@ -37,6 +37,9 @@ fn json(output: &Output) -> serde_json::Value {
     })
 }
 
+/// An exit code, the arguments and the settings that lead to it.
+type Case<'a> = (i32, &'a [&'a str], &'a [(&'a str, &'a str)]);
+
 /// The exit codes are those of docs/OPERATIONS.md, whatever the command.
 #[test]
 fn commands_end_with_the_documented_codes() {
@@ -44,7 +47,7 @@ fn commands_end_with_the_documented_codes() {
     let missing = format!("sqlite:{}", folder.path().join("missing.db").display());
     let here = format!("sqlite:{}", folder.path().join("sessile.db").display());
     let away = "postgresql://u:hunter2@127.0.0.1:1/d";
-    let cases: &[(i32, &[&str], &[(&str, &str)])] = &[
+    let cases: &[Case<'_>] = &[
         (0, &["--help"], &[]),
         (0, &["--version"], &[]),
         (0, &["completions", "fish"], &[]),
