@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { output, remember } from './program.mjs';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 const DESKTOP = { width: 1200, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
