@@ -95,10 +95,15 @@ async fn every_answer_is_one_that_is_described() -> Outcome {
     let (whole, venv) = tokio::try_join!(Whole::open("schemathesis"), Venv::of(FOLDER))?;
     let began = Instant::now();
     let mut found = Vec::new();
+    let long = std::env::var_os("SESSILE_TEST_LONG").is_some();
     for caller in callers(&whole).await? {
+        // Those who may the least and the most, in the usual run.
+        if !long && !matches!(caller.name, "a stranger" | "the operator") {
+            continue;
+        }
         found.extend(asked_by(&caller, &whole, &venv).await?);
     }
-    println!("four callers asked for {:?}", began.elapsed());
+    println!("they asked for {:?}", began.elapsed());
     assert!(found.is_empty(), "{}", found.join("\n\n"));
     Ok(())
 }

@@ -16,7 +16,9 @@ const NOT_DESCRIBED: [&str; 5] = ["/admin", "/assets/", "/auth/dev", "/debug/", 
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 /// Codes that no request to a route of ours brings about: most tell the author of an application of a mistake in its code,
 /// and a version conflict is for commits that may not be merged, of which the program has none.
-const NEVER_ANSWERED: [&str; 7] = [
+const NEVER_ANSWERED: [&str; 8] = [
+    // The dashboard alone answers it, which is no part of the API.
+    "device_unavailable",
     "session_committed",
     "session_key_reserved",
     "session_layer_missing",

@@ -285,7 +285,7 @@ begin
     end if;
   end loop;
 end $sessile$;
-drop index if exists {s}.payment_sessions_sessile_status, {s}.payment_sessions_sessile_prepare;
+drop index if exists {s}.payment_sessions_sessile_status;
 -- Every change of a payment writes a row anew, and with it an entry in each index that holds the row: an index that
 -- only some rows need holds only these. Whoever looks for payments by expires_at looks for pending ones; one that is
 -- being processed has the time of its next question, unless an older application made it so; and numbers of attempts
@@ -323,6 +323,8 @@ create index if not exists payment_sessions_sessile_checkout on {s}.payment_sess
   where checkout_id is not null;
 create unique index if not exists payment_sessions_sessile_open on {s}.payment_sessions (checkout_id)
   where status in ('pending', 'processing') and checkout_id is not null;
+create unique index if not exists payment_sessions_sessile_prepare on {s}.payment_sessions (merchant_prepare_id)
+  where merchant_prepare_id is not null;
 create index if not exists grants_sessile_user on {s}.grants (user_id);
 create index if not exists grants_sessile_granted on {s}.grants (granted_at);
 create index if not exists refunds_sessile_payment on {s}.refunds (payment_id);
