@@ -1,4 +1,4 @@
-//! Expired sessions, a million with `./test --long`, are swept by several sweepers in two processes while requests are served: none fails,
+//! A million expired sessions are swept by several sweepers in two processes while requests are served: none fails,
 //! each sweep takes a batch at most, each row is removed once, and live sessions stay.
 
 #[expect(dead_code, unused_imports, reason = "each test uses its part of the shared load")]
@@ -164,16 +164,16 @@ async fn sample(client: &Client, stop: &AtomicBool) -> Outcome<Vec<Duration>> {
     Ok(waits)
 }
 
-fn rows() -> u64 {
+fn rows_of_sqlite() -> u64 {
     if is_long() { 1_000_000 } else { 200_000 }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_expired_rows_on_postgres() -> Outcome {
+async fn of_a_million_rows_on_postgres() -> Outcome {
     let postgres = Postgres::start().await?;
     let url = postgres.url();
     note_secret(url::Url::parse(&url)?.password().ok_or("a password")?)?;
-    let scene = Scene::start("postgres", &url, rows()).await?;
+    let scene = Scene::start("postgres", &url, 1_000_000).await?;
     let began = Instant::now();
     // Rows as Express leaves them; as a replica's they pass the triggers, whose work is not under test here.
     let fill = format!(
@@ -207,7 +207,7 @@ async fn of_expired_rows_on_postgres() -> Outcome {
 async fn of_many_rows_on_sqlite() -> Outcome {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("logins.db");
-    let scene = Scene::start("sqlite", &format!("sqlite:{}", file.display()), rows()).await?;
+    let scene = Scene::start("sqlite", &format!("sqlite:{}", file.display()), rows_of_sqlite()).await?;
     let began = Instant::now();
     fill_sqlite(&file, scene.rows)?;
     println!("sqlite: {} rows made in {:?}", scene.rows, began.elapsed());

@@ -29,9 +29,8 @@ use std::time::{Duration, Instant};
 const PEER: &str = "491700000099";
 /// How long anything may take that should take a moment.
 const SOON: Duration = Duration::from_secs(30);
-/// Milliseconds from a start of the program to a device that is logged in, on a machine that runs other tests besides.
-/// Alone it is a fraction of a second, which is printed.
-const LOGGED_IN_MS: u128 = 30_000;
+/// How often a device that was linked once is killed and started again.
+const STARTS: usize = 3;
 /// How long another process may take to own a device whose owner is gone: the lease, and the rounds that look.
 const TAKEOVER: Duration = Duration::from_secs(60);
 
@@ -42,7 +41,7 @@ async fn comes_back(place: Place) -> Outcome {
     host.pair(&whatsapp).await?;
     host.sends(&whatsapp, "before the kill").await?;
     let (mut starts, mut logins) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
+    for _ in 0..STARTS {
         host.server.kill_9().await?;
         let started = Instant::now();
         host.server.start().await?;
@@ -52,12 +51,12 @@ async fn comes_back(place: Place) -> Outcome {
         logins.push((started.elapsed() - up).as_millis());
     }
     println!("{place:?}: ready to serve after {starts:?} ms, logged in {logins:?} ms later");
-    // Tests beside this one take their share of the machine: the best of three counts.
-    let quickest = starts.iter().zip(&logins).map(|(up, login)| up + login).min().unwrap_or_default();
-    assert!(quickest < LOGGED_IN_MS, "{place:?}: {quickest} ms from its start until it was logged in");
+    let connected =
+        |purpose| whatsapp.connections().into_iter().filter(|each| each.purpose == purpose).count();
+    // Once when it had been linked, and once for each start: no first attempt failed.
+    assert_eq!(connected("device"), 1 + STARTS, "{:?}", whatsapp.connections());
+    assert_eq!(connected("link"), 1, "it was linked once and never again");
     host.sends(&whatsapp, "after the kill").await?;
-    let linked = whatsapp.connections().into_iter().filter(|each| each.purpose == "link").count();
-    assert_eq!(linked, 1, "it was linked once and never again");
     assert!(whatsapp.ratchet_reuse().is_empty(), "{:?}", whatsapp.ratchet_reuse());
     Ok(())
 }

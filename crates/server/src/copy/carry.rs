@@ -173,8 +173,13 @@ async fn compare<R: Portable>(work: &Work<'_, R>, told: &mut Told) -> Result<Com
         let (held, ahead) = tokio::join!(held, ahead);
         let now = work.clock.now();
         for (row, held) in batch.rows.iter().zip(held?) {
-            // What ended between the two looks is no difference.
-            if row.canonical().is_some() && !row.ends_before(now) {
+            if row.canonical().is_none() {
+                // The memory of an end is not compared; what lives on in spite of it is a difference.
+                if held.is_some_and(|held| row.is_newer_than(&held)) {
+                    compared.differ(row);
+                }
+            } else if !row.ends_before(now) {
+                // What ended between the two looks is no difference.
                 compared.add(row, held.as_ref());
             }
         }
@@ -200,9 +205,13 @@ impl Compared {
         };
         self.to.add(held);
         if held.canonical() != row.canonical() {
-            self.differing += 1;
-            self.name(row, "differs");
+            self.differ(row);
         }
+    }
+
+    fn differ(&mut self, row: &impl Portable) {
+        self.differing += 1;
+        self.name(row, "differs");
     }
 
     fn name(&mut self, row: &impl Portable, how: &str) {
@@ -278,4 +287,81 @@ fn stopped(end: &str, error: &StoreError) -> Stop {
         "{end}: {}. What has arrived stays; run the same command again and it goes on from there",
         reason_of(error)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use sessile_core::login::{LoginId, LoginName, PortableLogin, PortableSession};
+    use sessile_core::{SystemClock, Timestamp};
+    use std::sync::Mutex;
+
+    /// One row on each side. The session at the source ends, by a logout, when it has been shown once.
+    struct End {
+        row: Mutex<Option<PortableLogin>>,
+        logs_out: bool,
+    }
+
+    fn name() -> LoginName {
+        LoginName::Plain(LoginId::parse("a").unwrap())
+    }
+
+    fn over() -> PortableLogin {
+        PortableLogin::Ended { name: name(), until: Timestamp::FAR }
+    }
+
+    #[async_trait]
+    impl Porter<PortableLogin> for End {
+        async fn size(&self, _: Timestamp) -> Result<u64, StoreError> {
+            Ok(1)
+        }
+
+        async fn export(
+            &self,
+            _: Option<&Mark>,
+            _: usize,
+            _: Timestamp,
+        ) -> Result<Batch<PortableLogin>, StoreError> {
+            let mut row = self.row.lock().unwrap();
+            let shown = row.clone();
+            if self.logs_out {
+                *row = Some(over());
+            }
+            Ok(Batch { rows: shown.into_iter().collect(), next: None, unreadable: 0 })
+        }
+
+        async fn import(&self, rows: &[PortableLogin], _: Timestamp) -> Result<Vec<Landed>, StoreError> {
+            *self.row.lock().unwrap() = rows.last().cloned();
+            Ok(vec![Landed::New; rows.len()])
+        }
+
+        async fn held(
+            &self,
+            like: &[PortableLogin],
+            _: Timestamp,
+        ) -> Result<Vec<Option<PortableLogin>>, StoreError> {
+            Ok(like.iter().map(|_| self.row.lock().unwrap().clone()).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_logs_out_at_the_source_meanwhile_is_not_left_signed_in_at_the_destination() {
+        let session = PortableLogin::Session(PortableSession {
+            name: name(),
+            json: "{}".to_owned(),
+            expires_at: Timestamp::FAR,
+            retiring: false,
+        });
+        let from = End { row: Mutex::new(Some(session)), logs_out: true };
+        let to = End { row: Mutex::new(None), logs_out: false };
+        let folder = tempfile::tempdir().unwrap();
+        let way = Way { kind: "login", from: "a".to_owned(), to: "b".to_owned() };
+        let mut checkpoint = Checkpoint::of(folder.path(), &way, true).unwrap();
+        let mut told = Told::quiet(&way, true);
+        let work = Work { from: &from, to: &to, batch: 10, clock: &SystemClock };
+        let carried = carry(&work, &mut checkpoint, &mut told).await.unwrap();
+        assert!(carried.agrees(), "{carried:?}");
+        assert_eq!(*to.row.lock().unwrap(), Some(over()));
+    }
 }

@@ -17,6 +17,13 @@ use std::time::{Duration, Instant};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM: &str = "application/problem+json";
 const PLAIN: &[u8] = b"text/plain";
+/// How the framework's extractors refuse.
+const EXTRACTORS: [StatusCode; 4] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+];
 /// Characters of an extractor's words that are repeated.
 const WORDS_CHARS_MAX: usize = 200;
 /// Bytes of a problem of ours.
@@ -54,12 +61,12 @@ async fn sent(app: &App, response: Response, id: HeaderValue) -> Response {
     response
 }
 
-/// The framework's own extractors refuse in plain text, which no route of ours does: it becomes a problem.
+/// The framework's own extractors refuse in plain text: it becomes a problem. What they do not answer is a handler's word.
 async fn with_a_remedy(response: Response) -> Response {
     let status = response.status();
     let is_plain =
         response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(PLAIN));
-    if !status.is_client_error() || !is_plain {
+    if !EXTRACTORS.contains(&status) || !is_plain {
         return response;
     }
     let body = axum::body::to_bytes(response.into_body(), PROBLEM_BYTES_MAX).await.unwrap_or_default();

@@ -146,12 +146,19 @@ pub(super) fn marks(job: &Generation) -> [Option<String>; 2] {
 }
 
 fn insert(db: &Connection, job: &Generation) -> rusqlite::Result<usize> {
+    write_job(db, job, "ON CONFLICT DO NOTHING")
+}
+
+/// Writes a job's row; `otherwise` says what happens where there is one of this name. Says how many rows it changed.
+pub(super) fn write_job(db: &Connection, job: &Generation, otherwise: &str) -> rusqlite::Result<usize> {
     let own = job.own();
-    let sql = "INSERT INTO sessile_generation \
-               (name, own_id, value, revision, status, created_at, due_at, expires_at, guest, payment, refund) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+    let sql = format!(
+        "INSERT INTO sessile_generation AS t \
+         (name, own_id, value, revision, status, created_at, due_at, expires_at, guest, payment, refund) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) {otherwise}"
+    );
     let [guest, payment] = marks(job);
-    db.prepare_cached(sql)?.execute(params![
+    db.prepare_cached(&sql)?.execute(params![
         job.key().as_str(),
         own.id.as_str(),
         job.to_json(),

@@ -147,7 +147,7 @@ pub(crate) fn said(status: &Status) -> &'static str {
         "authenticated" => "Paired; WhatsApp is being connected",
         "qr_ready" => "Scan the QR code with the phone: Settings, Linked devices, Link a device",
         "qr_error" => "The QR codes were used up; reconnect to get new ones",
-        "loading" => "Connecting",
+        "loading" => "WhatsApp is being connected; ask again in a moment",
         "reconnecting" => "The connection broke and is being made anew",
         "auth_failure" => "WhatsApp refused the pairing; reconnect to try again",
         "max_reconnect_exceeded" => {

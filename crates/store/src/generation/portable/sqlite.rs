@@ -2,7 +2,7 @@
 
 use super::{After, job, next_event, next_job};
 use crate::generation::SqliteGenerations;
-use crate::generation::sqlite::marks;
+use crate::generation::sqlite::write_job;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sessile_core::generation::{Generation, GenerationKey, KeptEvent, PortableEvent, PortableGeneration};
@@ -13,12 +13,10 @@ const JOB: &str = "own_id, name, value";
 const EVENT: &str = "id, kind, job, body, received_at, attempts, next_at, applied_at";
 
 /// A later revision takes an earlier one's place, its name with it.
-const LAND_JOB: &str = "INSERT INTO sessile_generation AS t \
-    (name, own_id, value, revision, status, created_at, due_at, expires_at, guest, payment, refund) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-    ON CONFLICT (own_id) DO UPDATE SET name = excluded.name, value = excluded.value, revision = excluded.revision, \
-    status = excluded.status, due_at = excluded.due_at, expires_at = excluded.expires_at, guest = excluded.guest, \
-    payment = excluded.payment, refund = excluded.refund WHERE excluded.revision > t.revision";
+const OR_RENEW: &str = "ON CONFLICT (own_id) DO UPDATE SET name = excluded.name, value = excluded.value, \
+    revision = excluded.revision, status = excluded.status, due_at = excluded.due_at, \
+    expires_at = excluded.expires_at, guest = excluded.guest, payment = excluded.payment, refund = excluded.refund \
+    WHERE excluded.revision > t.revision";
 const LAND_EVENT: &str = "INSERT INTO sessile_generation_event AS t \
     (id, kind, job, body, received_at, attempts, next_at, applied_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
     ON CONFLICT (id) DO UPDATE SET body = excluded.body, attempts = excluded.attempts, next_at = excluded.next_at, \
@@ -63,20 +61,7 @@ fn land_job(db: &Connection, job: &Generation) -> rusqlite::Result<Landed> {
     if there.as_ref().is_some_and(|id| id != own.id.as_str()) {
         return Ok(Landed::Refused);
     }
-    let [guest, payment] = marks(job);
-    let changed = db.prepare_cached(LAND_JOB)?.execute(params![
-        job.key().as_str(),
-        own.id.as_str(),
-        job.to_json(),
-        signed(own.revision),
-        job.status.name(),
-        job.created_at,
-        job.due_at().map(Timestamp::unix_ms),
-        job.expires_at().unix_ms(),
-        guest,
-        payment,
-        own.refund.name(),
-    ])?;
+    let changed = write_job(db, job, OR_RENEW)?;
     Ok(landed(there.is_some(), changed))
 }
 
