@@ -14,7 +14,7 @@ mod told;
 use crate::cli::{CopyArgs, CopyKind};
 use crate::config::Config;
 use crate::exit::{Exit, Stop};
-use carry::{Carried, Way};
+use carry::{Carried, Counts, Way};
 use checkpoint::Checkpoint;
 use ends::{Side, at};
 use serde_json::json;
@@ -111,7 +111,7 @@ impl Job<'_> {
     async fn logins(&self) -> Result<Exit, Stop> {
         let (from, to) = ends::logins(self.config, self.args).await?;
         let way = Way { kind: self.name(), from: from.info().place, to: to.info().place };
-        self.moved::<PortableLogin>(way, self.args.batch as usize, &*from, &*to).await.map(|(exit, _)| exit)
+        self.moved::<PortableLogin>(way, self.args.batch as usize, &*from, &*to).await.map(|(exit, ..)| exit)
     }
 
     async fn generations(&self) -> Result<Exit, Stop> {
@@ -122,7 +122,7 @@ impl Job<'_> {
         let (to, here) = open_generation_end(&self.args.to, Side::To.create()).await.map_err(at(Side::To))?;
         let way = Way { kind: self.name(), from: there, to: here };
         let batch = LARGE_ROWS_MAX.min(self.args.batch as usize);
-        self.moved(way, batch, &*from, &*to).await.map(|(exit, _)| exit)
+        self.moved(way, batch, &*from, &*to).await.map(|(exit, ..)| exit)
     }
 
     async fn money(&self) -> Result<Exit, Stop> {
@@ -134,7 +134,9 @@ impl Job<'_> {
         money::check_chains(&*from, &*to).await?;
         let way = Way { kind: self.name(), from: from.place(), to: to.place() };
         let batch = LARGE_ROWS_MAX.min(self.args.batch as usize);
-        let (exit, told) = self.moved::<LedgerRow>(way, batch, &*from, &*to).await?;
+        let (exit, told, counts) = self.moved::<LedgerRow>(way, batch, &*from, &*to).await?;
+        // A row of money that stays behind is not a copy that is done.
+        let exit = if counts.unreadable > 0 { Exit::Failed } else { exit };
         let gone = money::forget_what_was_told(&*from, &*to, &SystemClock).await?;
         if exit == Exit::Done {
             let head = money::verify(&*to).await?;
@@ -164,7 +166,7 @@ impl Job<'_> {
         batch: usize,
         from: &dyn Porter<R>,
         to: &dyn Porter<R>,
-    ) -> Result<(Exit, Told), Stop> {
+    ) -> Result<(Exit, Told, Counts), Stop> {
         let mut checkpoint = Checkpoint::of(&self.config.data_dir, &way, self.args.fresh)?;
         let clock: &dyn Clock = &SystemClock;
         let mut told = Told::of(&way, self.args.json);
@@ -173,8 +175,8 @@ impl Job<'_> {
         told.result(&carried);
         if carried.agrees() {
             checkpoint.remove();
-            return Ok((Exit::Done, told));
+            return Ok((Exit::Done, told, carried.counts));
         }
-        Ok((Exit::Failed, told))
+        Ok((Exit::Failed, told, carried.counts))
     }
 }

@@ -1,7 +1,7 @@
 //! WhatsApp devices. A device is named by whoever runs it, so its name is no secret; nothing here shows a key, a QR code or a
 //! pairing code. How it is connected is this process's view; that it exists, and who owns it, is the store's.
 
-use super::{Absent, Deed, Fact, Form, Kind, Listed, Moment, Row, Sheet, Wanted};
+use super::{Absent, Deed, Fact, Form, Kind, Listed, Row, Sheet, Wanted};
 use crate::admin::counts::{self, Count};
 use crate::admin::remarks;
 use crate::admin::series::{Mark, Subject};
@@ -116,7 +116,7 @@ impl Kind for WhatsApp {
             says: Some(format!("{}.", whatsapp::said(&info.status))),
             facts: facts(head, &info, now),
             tables: Vec::new(),
-            timeline: timeline(app, id).await,
+            timeline: remarks::about(app, id).await,
             timeline_note: Some(TIMELINE_NOTE),
             deeds: deeds(state),
         }))
@@ -172,10 +172,6 @@ fn facts(head: &DeviceHead, info: &Info, now: Timestamp) -> Vec<(&'static str, F
     facts.push(("Created", Fact::At(head.created_at)));
     facts.push(("Last step", Fact::At(head.updated_at)));
     facts
-}
-
-async fn timeline(app: &App, id: &str) -> Vec<Moment> {
-    remarks::about(app, id).await
 }
 
 /// What the device's machine takes in this state; it decides again when it is done.

@@ -10,7 +10,7 @@ use crate::open::{OpenError, StoreUrl};
 use sessile_core::StoreError;
 use sessile_core::ledger::LedgerStore;
 use sessile_core::ledger::portable::{Column, Field, LedgerRow, Table};
-use sessile_core::portable::{Mark, Porter};
+use sessile_core::portable::{Batch, Mark, Porter};
 use std::sync::Arc;
 
 /// A ledger that gives and takes rows.
@@ -68,14 +68,28 @@ impl Place {
         Table::ALL[self.table]
     }
 
-    /// What follows a batch of `limit` at most that ended with `last`.
-    fn next(&self, met: usize, limit: usize, last: Option<&LedgerRow>) -> Option<Mark> {
-        if let Some(last) = last.filter(|_| met >= limit) {
-            let key: Vec<String> = last.key().iter().map(as_text).collect();
-            return Some(Mark::new(format!("{} {}", self.table, serde_json::to_string(&key).ok()?)));
-        }
-        let next = self.table + 1;
-        (next < Table::ALL.len()).then(|| Mark::new(format!("{next} ")))
+    /// The rows of a page of `limit` at most, of which `None` cannot be read, and what follows them.
+    ///
+    /// # Errors
+    /// [`StoreError::Undecodable`] when none of a full page can be read: nothing says where the next one begins, and no row
+    /// of money is passed over.
+    fn batch(&self, met: Vec<Option<LedgerRow>>, limit: usize) -> Result<Batch<LedgerRow>, StoreError> {
+        let (all, rows) = (met.len(), met.into_iter().flatten().collect::<Vec<_>>());
+        let unreadable = (all - rows.len()) as u64;
+        let next = match rows.last() {
+            Some(last) if all >= limit => Some(self.after(last)),
+            None if all >= limit => {
+                let place = format!("table {:?}: {all} rows after each other", self.table());
+                return Err(StoreError::Undecodable { place });
+            }
+            _ => Some(self.table + 1).filter(|next| *next < Table::ALL.len()).map(|next| format!("{next} ")),
+        };
+        Ok(Batch { rows, next: next.map(Mark::new), unreadable })
+    }
+
+    fn after(&self, row: &LedgerRow) -> String {
+        let key: Vec<String> = row.key().iter().map(as_text).collect();
+        format!("{} {}", self.table, serde_json::json!(key))
     }
 }
 
@@ -115,4 +129,35 @@ fn continues(mut seq: i64, mut hash: String, rows: &[&LedgerRow]) -> bool {
 /// The destination has an audit log of its own: nothing of the source fits behind it.
 fn another_chain() -> StoreError {
     StoreError::Conflict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tombstone(id: &str) -> Option<LedgerRow> {
+        let table = Table::Tombstones;
+        let fields = table.columns().iter().map(|column| match column.holds.is_number() {
+            true => Field::Number(1),
+            false => Field::Text(id.to_owned()),
+        });
+        Some(LedgerRow { table, fields: fields.collect() })
+    }
+
+    #[test]
+    fn no_row_is_passed_over_because_those_before_it_cannot_be_read() {
+        let table = Table::ALL.iter().position(|table| *table == Table::Tombstones).unwrap();
+        let place = Place { table, after: None };
+        let batch = place.batch(vec![None, tombstone("b"), None], 3).unwrap();
+        assert_eq!((batch.rows.len(), batch.unreadable), (1, 2));
+        let next = Place::of(batch.next.as_ref());
+        assert_eq!(
+            (next.table, next.after),
+            (table, Some(vec!["b".to_owned()])),
+            "it goes on in the same table"
+        );
+        assert!(matches!(place.batch(vec![None, None], 2), Err(StoreError::Undecodable { .. })));
+        let last = place.batch(vec![None], 2).unwrap();
+        assert_ne!(Place::of(last.next.as_ref()).table, table, "the table's end");
+    }
 }

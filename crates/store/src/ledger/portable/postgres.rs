@@ -360,9 +360,7 @@ impl Porter<LedgerRow> for PostgresLedger {
         let after = place.after.as_deref().unwrap_or_default();
         let parameters: Vec<Parameter<'_>> = after.iter().map(|key| (key as _, Type::TEXT)).collect();
         let met = self.database().query(&sql, &parameters).await?;
-        let rows: Vec<LedgerRow> = met.iter().filter_map(|row| row_of(row, table)).collect();
-        let next = place.next(met.len(), limit, rows.last());
-        Ok(Batch { unreadable: (met.len() - rows.len()) as u64, rows, next })
+        place.batch(met.iter().map(|row| row_of(row, table)).collect(), limit)
     }
 
     async fn import(&self, rows: &[LedgerRow], _now: Timestamp) -> Result<Vec<Landed>, StoreError> {

@@ -58,7 +58,13 @@ fn key_of(table: Table, key: &[String]) -> Vec<Value> {
     key.iter().zip(table.columns()).map(value).collect()
 }
 
-fn export(db: &Connection, users: &str, place: &Place, limit: usize) -> rusqlite::Result<Batch<LedgerRow>> {
+/// A page; `None` for each row that cannot be read.
+fn page(
+    db: &Connection,
+    users: &str,
+    place: &Place,
+    limit: usize,
+) -> rusqlite::Result<Vec<Option<LedgerRow>>> {
     let table = place.table();
     let (name, columns) = (table.name(users), names(table));
     let key = columns[..table.key_columns()].join(", ");
@@ -73,12 +79,7 @@ fn export(db: &Connection, users: &str, place: &Place, limit: usize) -> rusqlite
         i64::try_from(limit).unwrap_or(i64::MAX)
     );
     let mut select = db.prepare_cached(&sql)?;
-    let met = select.query_map(params_from_iter(after), |row| row_of(row, table))?;
-    let met = met.collect::<rusqlite::Result<Vec<_>>>()?;
-    let next = place.next(met.len(), limit, met.iter().flatten().last());
-    let all = met.len();
-    let rows: Vec<LedgerRow> = met.into_iter().flatten().collect();
-    Ok(Batch { unreadable: (all - rows.len()) as u64, rows, next })
+    select.query_map(params_from_iter(after), |row| row_of(row, table))?.collect()
 }
 
 fn held(db: &Connection, users: &str, like: &LedgerRow) -> rusqlite::Result<Option<LedgerRow>> {
@@ -208,8 +209,9 @@ impl Porter<LedgerRow> for SqliteLedger {
         limit: usize,
         _now: Timestamp,
     ) -> Result<Batch<LedgerRow>, StoreError> {
-        let (place, users) = (Place::of(from), self.users.clone());
-        self.file.read_much(move |db| export(db, &users, &place, limit)).await
+        let users = self.users.clone();
+        let (place, here) = (Place::of(from), Place::of(from));
+        here.batch(self.file.read_much(move |db| page(db, &users, &place, limit)).await?, limit)
     }
 
     async fn import(&self, rows: &[LedgerRow], _now: Timestamp) -> Result<Vec<Landed>, StoreError> {
